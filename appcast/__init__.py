@@ -1,0 +1,1 @@
+"""Sparkle's feed as a library: model, XML, signatures, what a client would do."""

@@ -1,0 +1,1 @@
+"""The pipeline: from source to a published, verified release."""

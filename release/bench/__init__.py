@@ -1,0 +1,1 @@
+"""`./invoke bench`: figures, as ratios in one run."""

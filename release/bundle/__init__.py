@@ -1,0 +1,1 @@
+"""Source to .app: py2app, embedding, icon, audit."""

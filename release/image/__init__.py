@@ -1,0 +1,1 @@
+""".app to .dmg: layout, the HFS+ and UDIF writers, a reader."""

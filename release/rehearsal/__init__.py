@@ -1,0 +1,1 @@
+"""Local stand-ins for Apple's services and for the public side."""

@@ -1,0 +1,1 @@
+"""Code signing, notarization and Sparkle signatures as a library."""
