@@ -1,0 +1,10 @@
+"""Third-party inputs: pinned by version and digest, kept in the user's cache, checked before use."""
+
+from release.inputs.bun import bun as bun
+from release.inputs.cache import Cache as Cache
+from release.inputs.pins import Pin as Pin
+from release.inputs.pins import Pins as Pins
+from release.inputs.pins import parse as parse
+from release.inputs.pins import require_pinned as require_pinned
+from release.inputs.sparkle import sparkle as sparkle
+from release.inputs.vendor import verify_vendor as verify_vendor
