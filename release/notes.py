@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from errors import Exit, Fault
@@ -48,8 +47,8 @@ def section(text: str, version: str) -> str | None:
     starts = [at for at, token in enumerate(tokens) if token.type == "heading_open" and token.tag == "h2"]
     for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
         if _names(tokens[start + 1].content, version):
-            body: Sequence[object] = tokens[start + 3 : end]
-            return markdown.renderer.render(body, markdown.options, env)  # type: ignore[arg-type]
+            html: str = markdown.renderer.render(tokens[start + 3 : end], markdown.options, env)
+            return html
     return None
 
 

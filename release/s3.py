@@ -1,0 +1,115 @@
+"""boto3 as Cloudflare R2 wants it, and what its errors mean.
+
+R2 differs from S3 where it hurts: region `auto`, path style, and no checksum trailers, boto3's default since
+1.36, which R2 answers with 501 or a misleading Unauthorized. The client is deaf to the user's own AWS set-up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from errors import Exit, Fault
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ATTEMPTS = 6
+
+
+class Changed(Fault):
+    """A condition did not hold: the object exists already, is gone, or is another one by now."""
+
+    status = Exit.CONFLICT
+
+
+class Absent(Exception):
+    """The store's 404. Never leaves `release.store`, whose methods say what it means to each."""
+
+
+# Variables of a botocore session that would let the user's AWS set-up change what is sent where.
+_ISOLATED: dict[str, tuple[Any, Any, Any, Any]] = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+
+
+def client(
+    endpoint: str, access_key: str, secret_key: str, region: str = "auto", *, connections: int = 6
+) -> S3Client:
+    """Make the boto3 client that R2 gets along with. It reads no AWS profile, no AWS environment, no IMDS."""
+    import boto3
+    import botocore.session
+    from botocore.config import Config
+
+    core = botocore.session.Session(session_vars=_ISOLATED)
+    settings = Config(
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        retries={"mode": "standard", "max_attempts": ATTEMPTS},
+        connect_timeout=10,
+        read_timeout=60,
+        max_pool_connections=connections,
+        proxies={} if _is_loopback(endpoint) else None,
+        s3={"addressing_style": "path"},
+    )
+    return boto3.session.Session(botocore_session=core).client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        config=settings,
+    )
+
+
+@contextmanager
+def faults(where: str) -> Iterator[None]:
+    """Turn boto3's errors into Faults, an answer of 404 into Absent."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _fault(error.response, where) from error
+    except BotoCoreError as error:
+        raise Fault(
+            f"the bucket cannot be reached: {error}",
+            where=where,
+            cure="check the network and the endpoint, then run it again: it goes on where it stopped",
+            status=Exit.NETWORK,
+        ) from error
+
+
+def _fault(response: Mapping[str, Any], where: str) -> Exception:
+    """Turn an error answer into a Fault; 404 into Absent."""
+    code = str(response.get("Error", {}).get("Code", ""))
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    message = f"the bucket answered {status} {code}".strip()
+    if code == "NoSuchBucket":
+        return Fault("there is no such bucket", where=where, cure="create it first", status=Exit.PUBLISH)
+    if status == 404:
+        return Absent(where)
+    if status == 412 or code == "ConditionalRequestConflict":
+        return Changed("somebody else has changed the object", where=where, cure="run it again")
+    if status in (401, 403):
+        cure = "check the bucket's access key and secret, that they may write, and this machine's clock"
+        return Fault(message, where=where, cure=cure, status=Exit.SECRET)
+    if status == 507:
+        return Fault("the bucket's disk is full", where=where, details=_said(response), status=Exit.DISK)
+    if status >= 500 or status == 429:
+        return Fault(message, where=where, cure="try again later", status=Exit.NETWORK)
+    return Fault(message, where=where, details=_said(response), status=Exit.PUBLISH)
+
+
+def _said(response: Mapping[str, Any]) -> tuple[str, ...]:
+    said = response.get("Error", {}).get("Message")
+    return (str(said),) if said else ()
+
+
+def _is_loopback(endpoint: str) -> bool:
+    return (urlsplit(endpoint).hostname or "") in ("127.0.0.1", "::1", "localhost")
