@@ -1,0 +1,73 @@
+"""The command line: `python -m app serve`, `python -m app version`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from app.errors import AppError
+from app.settings import DEFAULT_HOST, DEFAULT_PORT, from_environment
+from app.version import NAME, version
+
+EPILOG = """environment:
+  CURSOR_API_KEY                    your Cursor API key
+  CURSOR_SDK_BRIDGE_RUNTIME         the Bun or Node (22.13 or later) to use
+  CURSOR_SDK_BRIDGE_JS              the built bridge to use
+  CURSOR_SDK_BRIDGE_RUN_TIMEOUT_MS  longest run (180000)
+  API_FOR_CURSOR_DATA_DIR           where the app keeps its data
+  API_FOR_CURSOR_ORIGINS            web origins to let in, separated by spaces
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the command line's parser."""
+    top = argparse.ArgumentParser(
+        prog="python -m app",
+        description=f"{NAME}: Cursor's models behind an OpenAI-compatible API on this machine.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve the API until interrupted")
+    serve.add_argument("--host", default=DEFAULT_HOST, help="a loopback address (%(default)s)")
+    serve.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, help="%(default)s; if busy, the next free of 20; 0: any"
+    )
+    commands.add_parser("version", help="print the version")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    arguments = parser().parse_args(argv)
+    if arguments.command == "version":
+        sys.stdout.write(f"{NAME} {version()}\n")
+        return 0
+    try:
+        _serve(arguments.host, arguments.port)
+    except AppError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.status
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _serve(host: str, port: int) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    settings = from_environment()
+    from app.server.serve import run  # the server's imports, not needed for the other commands
+
+    run(settings, host=host, port=port)
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) <= 65_535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""The bridge as the server sees it: always there, restarted when it dies, many runs at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.cursor import frames, process
+from app.cursor.models import Model
+from app.cursor.runtime import Missing, Runtime, find
+from app.settings import Settings
+
+State = Literal["starting", "ready", "restarting", "missing", "stopped"]
+
+FIRST_DELAY = 0.2  # seconds before the first restart, doubled for each further one
+LONGEST_DELAY = 30.0
+STEADY = 60.0  # a bridge that lived this long starts over with the first delay
+READY_PATIENCE = 10.0  # how long a request waits for a bridge that is starting
+GRACE = 5.0  # added to the run's own timeout before the bridge is thought stuck
+
+log = logging.getLogger("app.bridge")
+
+
+class RunFailed(Exception):
+    """A run that ended badly. `kind` as in app/bridge/src/failures.mjs, or "bridge": lost or absent."""
+
+    def __init__(self, kind: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.retryable = retryable
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One run's input."""
+
+    model: Model
+    text: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"Prompt(model={self.model.id}, {len(self.text)} characters)"
+
+
+Output = frames.Text | frames.Thinking | frames.Done
+
+
+class Connection:
+    """One bridge process's stream, shared by all its runs."""
+
+    def __init__(self, link: process.Link) -> None:
+        self.link = link
+        self._runs: dict[int, asyncio.Queue[frames.Event]] = {}
+
+    async def serve(self) -> None:
+        """Hand events to their runs until the bridge hangs up; then fail every run that is left."""
+        try:
+            while True:
+                event = await frames.read(self.link.reader)
+                queue = self._runs.get(getattr(event, "id", 0))
+                if queue is not None:
+                    queue.put_nowait(event)
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
+            log.warning("the bridge hung up (%s)", type(error).__name__)
+        finally:
+            for number, queue in self._runs.items():
+                queue.put_nowait(frames.Failed(number, "bridge", "the bridge ended during the run", True))
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send an operation; on a broken stream `serve` notices."""
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            self.link.writer.write(frames.encode(message))
+
+    @contextlib.contextmanager
+    def listen(self, number: int) -> Any:
+        """Collect the events of run `number`."""
+        queue: asyncio.Queue[frames.Event] = asyncio.Queue()
+        self._runs[number] = queue
+        try:
+            yield queue
+        finally:
+            del self._runs[number]
+
+
+class Bridge:
+    """Keeps one bridge process running and runs prompts on it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.state: State = "starting"
+        self.runtime: Runtime | None = None
+        self.problem: str | None = None
+        self._connection: Connection | None = None
+        self._ready = asyncio.Event()
+        self._numbers = itertools.count(1)
+        self._supervisor: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to start the bridge; returns at once. `state` tells how far it is."""
+        self._supervisor = asyncio.create_task(self._supervise())
+
+    async def stop(self) -> None:
+        """End the bridge and wait until it is gone."""
+        self.state = "stopped"
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._supervisor
+
+    async def run(self, prompt: Prompt) -> AsyncGenerator[Output, None]:
+        """Run `prompt`: yields pieces of text and thinking, lastly Done. Raises RunFailed.
+
+        Closing the iterator early cancels the run at Cursor.
+        """
+        connection = await self._connected()
+        number = next(self._numbers)
+        with connection.listen(number) as queue:
+            connection.send(self._request(number, prompt))
+            ended = False
+            try:
+                while not ended:
+                    event = await self._next(queue)
+                    ended = isinstance(event, frames.Done | frames.Failed)
+                    if isinstance(event, frames.Failed):
+                        raise RunFailed(event.kind, event.message, retryable=event.retryable)
+                    if isinstance(event, frames.Text | frames.Thinking | frames.Done):
+                        yield event
+            finally:
+                if not ended:
+                    connection.send({"op": "cancel", "id": number})
+
+    async def status(self) -> frames.Status:
+        """Ask the bridge how it is."""
+        connection = await self._connected()
+        number = next(self._numbers)
+        with connection.listen(number) as queue:
+            connection.send({"op": "status", "id": number})
+            answer = await asyncio.wait_for(queue.get(), READY_PATIENCE)
+        if not isinstance(answer, frames.Status):
+            raise RunFailed("bridge", "the bridge did not say how it is")
+        return answer
+
+    def _request(self, number: int, prompt: Prompt) -> dict[str, Any]:
+        return {
+            "op": "run",
+            "id": number,
+            "key": prompt.key,
+            "model": prompt.model.sdk_id,
+            "params": prompt.model.params,
+            "prompt": prompt.text,
+            "timeout_ms": self.settings.run_timeout_ms,
+        }
+
+    async def _next(self, queue: asyncio.Queue[frames.Event]) -> frames.Event:
+        try:
+            return await asyncio.wait_for(queue.get(), self.settings.run_timeout_ms / 1000 + GRACE)
+        except TimeoutError:
+            raise RunFailed("timeout", "the bridge does not answer") from None
+
+    async def _connected(self) -> Connection:
+        if self.state == "missing":
+            raise RunFailed("bridge", self.problem or "there is nothing to run the bridge with")
+        try:
+            await asyncio.wait_for(self._ready.wait(), READY_PATIENCE)
+        except TimeoutError:
+            raise RunFailed("bridge", self.problem or "the bridge is not ready", retryable=True) from None
+        assert self._connection is not None
+        return self._connection
+
+    async def _supervise(self) -> None:
+        found = await asyncio.to_thread(find, self.settings)
+        if isinstance(found, Missing):
+            self.state, self.problem = "missing", "; ".join(found.reasons)
+            log.error("no runtime for the bridge: %s", self.problem)
+            return
+        self.runtime = found
+        loop = asyncio.get_running_loop()
+        delay = FIRST_DELAY
+        while True:
+            began = loop.time()
+            await self._live(found)
+            self.state = "restarting"
+            delay = FIRST_DELAY if loop.time() - began > STEADY else min(delay * 2, LONGEST_DELAY)
+            await asyncio.sleep(delay)
+
+    async def _live(self, runtime: Runtime) -> None:
+        """Run one bridge process from start to end."""
+        try:
+            link = await process.launch(runtime, self.settings)
+        except process.LaunchError as error:
+            self.problem = str(error)
+            log.error("%s", error)
+            return
+        try:
+            self._connection = Connection(link)
+            self.state, self.problem = "ready", None
+            self._ready.set()
+            log.info("bridge ready in %s %s", link.ready.runtime, link.ready.version)
+            await self._connection.serve()
+        finally:
+            self._ready.clear()
+            await process.end(link)

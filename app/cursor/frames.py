@@ -1,0 +1,91 @@
+"""The framing between the app and the bridge: a 4-byte big-endian length, then that much JSON.
+
+The other side is app/bridge/src/frames.mjs. Messages to the bridge name an operation (`op`), those from it an
+event (`event`); `id` says which run they belong to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+MAX_FRAME = 128 * 1024 * 1024
+
+
+class Ready(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
+    """The bridge's first word: the token it was started with, and what runs it."""
+
+    token: str
+    runtime: str
+    version: str
+
+
+class Text(msgspec.Struct, frozen=True, tag_field="event", tag="text"):
+    """A piece of the answer."""
+
+    id: int
+    text: str
+
+
+class Thinking(msgspec.Struct, frozen=True, tag_field="event", tag="thinking"):
+    """A piece of the model's reasoning."""
+
+    id: int
+    text: str
+
+
+class Tokens(msgspec.Struct, frozen=True, rename="camel"):
+    """Token counts as the SDK gives them. `input_tokens` does not include the cached ones."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+class Done(msgspec.Struct, frozen=True, tag_field="event", tag="done"):
+    """The end of a run that went well."""
+
+    id: int
+    usage: Tokens | None = None
+
+
+class Failed(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
+    """The end of a run that did not. `kind` is one of app/bridge/src/failures.mjs."""
+
+    id: int
+    kind: str
+    message: str
+    retryable: bool = False
+
+
+class Status(msgspec.Struct, frozen=True, tag_field="event", tag="status"):
+    """How the bridge is: runs under way, records in memory, refused requests by kind, bytes resident."""
+
+    id: int
+    running: int
+    stored: int
+    refusals: dict[str, int]
+    memory: int
+
+
+Event = Ready | Text | Thinking | Done | Failed | Status
+
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """Frame `message`."""
+    body = _encoder.encode(message)
+    return len(body).to_bytes(4, "big") + body
+
+
+async def read(reader: asyncio.StreamReader) -> Event:
+    """Read the next event. Raises IncompleteReadError at the end, ValueError on what is no event."""
+    size = int.from_bytes(await reader.readexactly(4), "big")
+    if size > MAX_FRAME:
+        raise ValueError(f"a frame of {size} bytes is too long")
+    return _decoder.decode(await reader.readexactly(size))

@@ -1,0 +1,52 @@
+"""Usage and cost as they stand in answers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from app.cursor.prices import CURRENCY, Price, cost
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer. `cached` is the part of `prompt` from a cache; `estimated`: counted by us."""
+
+    prompt: int
+    completion: int
+    cached: int = 0
+    estimated: bool = False
+
+
+def estimate(prompt: str, completion: str) -> Usage:
+    """Estimate from the texts' lengths: a token for four characters, at least one."""
+    return Usage(_tokens(prompt), _tokens(completion), estimated=True)
+
+
+def _tokens(text: str) -> int:
+    return max(1, math.ceil(len(text) / 4))
+
+
+def chat_usage(usage: Usage, price: Price) -> dict[str, Any]:
+    """Give the `usage` object of a chat completion, with what it cost."""
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.prompt + usage.completion,
+        "prompt_tokens_details": {"cached_tokens": usage.cached, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+        "cost": _cost(usage, price),
+    }
+
+
+def _cost(usage: Usage, price: Price) -> dict[str, Any]:
+    spent = cost(price, input_tokens=usage.prompt, output_tokens=usage.completion)
+    return {
+        "currency": CURRENCY,
+        "estimated": usage.estimated,
+        "input_usd": spent.input,
+        "output_usd": spent.output,
+        "total_usd": spent.total,
+        "pricing": {"input_per_million_usd": price.input, "output_per_million_usd": price.output},
+    }

@@ -1,0 +1,55 @@
+"""Put the server together: routes, door, errors, the bridge's life."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from app.cursor.client import Bridge
+from app.openai.errors import ApiError
+from app.server.answers import on_api_error, on_crash, on_http_error
+from app.server.chat import create_completion
+from app.server.health import health
+from app.server.models import get_model, list_models
+from app.server.security import Door
+from app.server.state import Address, State
+from app.settings import Settings
+
+
+def build(settings: Settings, address: Address) -> Starlette:
+    """Make the application. Its lifespan starts the bridge and ends it."""
+    bridge = Bridge(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await bridge.start()
+        try:
+            yield
+        finally:
+            await bridge.stop()
+
+    app = Starlette(
+        routes=_routes(),
+        middleware=[Middleware(Door, origins=settings.origins)],
+        exception_handlers={ApiError: on_api_error, HTTPException: on_http_error, Exception: on_crash},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.server = State(settings, address, bridge)
+    return app
+
+
+def _routes() -> list[Route]:
+    routes = [Route("/health", health, methods=["GET"])]
+    for prefix in ("/v1", ""):
+        routes += [
+            Route(f"{prefix}/models", list_models, methods=["GET"]),
+            Route(f"{prefix}/models/{{id:path}}", get_model, methods=["GET"]),
+            Route(f"{prefix}/chat/completions", create_completion, methods=["POST"]),
+        ]
+    return routes

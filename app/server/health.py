@@ -1,0 +1,54 @@
+"""GET /health: what this is, whether it works, and if not, why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.cursor.client import Bridge
+from app.cursor.models import MODELS
+from app.server.answers import Json
+from app.server.state import State, state_of
+from app.version import NAME, version
+
+
+def describe(state: State) -> dict[str, Any]:
+    """Give the body of /health."""
+    return {
+        "service": NAME,
+        "status": status(state.bridge, has_key=state.settings.key is not None),
+        "version": version(),
+        "host": state.address.host,
+        "port": state.address.port,
+        "baseUrl": f"{state.address.url}/v1",
+        "models": [model.id for model in MODELS],
+        "bridge": bridge(state.bridge),
+    }
+
+
+def status(bridge: Bridge, *, has_key: bool) -> str:
+    """Sum up in one word: ready, or what is in the way, the most lasting first."""
+    if bridge.state == "missing":
+        return "sdk_bridge_missing"
+    if not has_key:
+        return "needs_api_key"
+    return "ready" if bridge.state == "ready" else "sdk_bridge_starting"
+
+
+def bridge(bridge: Bridge) -> dict[str, Any]:
+    """Say what the bridge runs in (`path`: bundled, configured or path) and how it is."""
+    runtime = bridge.runtime
+    return {
+        "state": bridge.state,
+        "runtime": None if runtime is None else runtime.kind,
+        "version": None if runtime is None else runtime.version,
+        "path": None if runtime is None else runtime.origin,
+        "problem": bridge.problem,
+    }
+
+
+async def health(request: Request) -> Response:
+    """Answer GET and HEAD /health."""
+    return Json(describe(state_of(request)), headers={"cache-control": "no-store"})

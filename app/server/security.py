@@ -1,0 +1,133 @@
+"""The door: who may talk to a server that any program here, and any web page in a browser here, can reach.
+
+A web page can make the browser send requests here, straight (cross-origin) or by pointing a name of its own
+at 127.0.0.1 (DNS rebinding). So the Host must be a loopback name, an Origin must be the server's own or a
+configured one, and a cross-site request is refused even without an Origin. Command-line clients and editors
+send none of these.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.openai.errors import ApiError
+from app.server.answers import error_response
+
+MAX_BODY = 64 * 1024 * 1024
+METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address without brackets, can only mean this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host_name(header: str) -> str:
+    """Take the name out of a Host header: `localhost:8787`, `[::1]:8787`."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.partition(":")[0]
+
+
+def refusal(headers: Mapping[str, str], *, origins: Collection[str]) -> ApiError | None:
+    """Say why a request with `headers` (lower-case names) is refused, or None; `origins` are let in."""
+    if not is_loopback(host_name(headers.get("host", ""))):
+        return ApiError(403, "This server answers on loopback names only.", code="forbidden_host")
+    origin = headers.get("origin")
+    if origin is not None and not _own(origin, headers["host"]) and origin not in origins:
+        return ApiError(403, "Requests from other web origins are refused.", code="forbidden_origin")
+    foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    if origin is None and foreign and headers.get("sec-fetch-mode") != "navigate":
+        return ApiError(403, "Requests from other web sites are refused.", code="forbidden_origin")
+    return None
+
+
+def _own(origin: str, host: str) -> bool:
+    return origin.lower() == f"http://{host}".lower()
+
+
+class Door:
+    """ASGI middleware: refuses what `refusal` names, bounds bodies, answers OPTIONS with 204."""
+
+    def __init__(self, app: ASGIApp, *, origins: Collection[str] = (), max_body: int = MAX_BODY) -> None:
+        self.app = app
+        self.origins = frozenset(origins)
+        self.max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        error = refusal(headers, origins=self.origins) or self._too_big(headers)
+        if error is not None:
+            await error_response(error, {"connection": "close"})(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            await _no_content(send, self._cors(headers))
+        else:
+            await self.app(scope, self._bounded(receive), self._with_cors(send, headers))
+
+    def _too_big(self, headers: Headers) -> ApiError | None:
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) <= self.max_body:
+            return None
+        return too_big(self.max_body)
+
+    def _bounded(self, receive: Receive) -> Receive:
+        size = 0
+
+        async def bounded() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self.max_body:
+                raise too_big(self.max_body)
+            return message
+
+        return bounded
+
+    def _cors(self, headers: Headers) -> list[tuple[bytes, bytes]]:
+        origin = headers.get("origin")
+        if origin is None:
+            return []
+        return [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-allow-methods", METHODS.encode()),
+            (b"access-control-allow-headers", b"authorization, content-type, x-session-affinity"),
+            (b"vary", b"Origin"),
+        ]
+
+    def _with_cors(self, send: Send, headers: Headers) -> Send:
+        extra = self._cors(headers)
+        if not extra:
+            return send
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *extra]
+            await send(message)
+
+        return sending
+
+
+def too_big(limit: int) -> ApiError:
+    """Refuse a body over `limit` bytes."""
+    return ApiError(
+        413, f"The request body is longer than {limit // (1024 * 1024)} MB.", code="body_too_large"
+    )
+
+
+async def _no_content(send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    allow = (b"allow", METHODS.encode())
+    await send({"type": "http.response.start", "status": 204, "headers": [allow, *headers]})
+    await send({"type": "http.response.body", "body": b""})

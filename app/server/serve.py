@@ -1,0 +1,101 @@
+"""Listen, say where, and serve until told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+import uvicorn
+
+from app.errors import AppError
+from app.server.build import build
+from app.server.security import is_loopback
+from app.server.state import Address
+from app.settings import Settings
+from app.version import NAME, version
+
+FURTHER_PORTS = 20
+GRACEFUL = 2  # seconds for answers under way when the server is told to stop
+BACKLOG = 256
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind `port` on `host`, or the next free of 20; port 0 takes any. Raises AppError."""
+    if not is_loopback(host):
+        raise AppError(f"{host} is not a loopback address", cure="use 127.0.0.1, ::1 or localhost")
+    last = port if port == 0 else min(port + FURTHER_PORTS, 65_535)
+    for candidate in range(port, last + 1):
+        bound = _bind(host, candidate)
+        if bound is not None:
+            return bound
+    raise AppError(f"ports {port} to {last} on {host} are all busy", cure="give another with --port")
+
+
+def _bind(host: str, port: int) -> socket.socket | None:
+    """Bind, or None if the port is taken."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            return None
+        raise AppError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener
+
+
+def run(settings: Settings, *, host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM; the bridge is ended before this returns."""
+    with contextlib.closing(listen(host, port)) as listener:
+        address = Address(host, listener.getsockname()[1])
+        if port not in (0, address.port):
+            _say(f"Port {port} is busy; using {address.port} instead.")
+        _say(f"{NAME} {version()} on {address.url}/v1")
+        server = uvicorn.Server(_config(settings, address))
+        with _quiet_signals():
+            server.run(sockets=[listener])
+    if not server.started:
+        raise AppError("the server did not start")
+
+
+def _config(settings: Settings, address: Address) -> uvicorn.Config:
+    return uvicorn.Config(
+        build(settings, address),
+        log_config=None,
+        access_log=False,
+        ws="none",
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL,
+        timeout_keep_alive=75,
+    )
+
+
+@contextlib.contextmanager
+def _quiet_signals() -> Iterator[None]:
+    """Make the signals that uvicorn raises again after its clean stop harmless: that stop was the answer."""
+
+    def ignore(number: int, frame: FrameType | None) -> None:
+        pass
+
+    before = {number: signal.signal(number, ignore) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(line: str) -> None:
+    logging.getLogger("app").info("%s", line)
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
