@@ -28,7 +28,7 @@ BundleId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")]
 Dotted = Annotated[str, Meta(pattern=r"^\d+(\.\d+){1,2}$")]
 Uri = Annotated[str, Meta(pattern=r"^(env|file|keychain):.+$")]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s/]+(/\S*)?$")]
-TeamId = Annotated[str, Meta(pattern=r"^[A-Z0-9]{10}$")]
+TeamId = Annotated[str, Meta(pattern=r"^([A-Z0-9]{10}|env:\w+)$")]
 Positive = Annotated[int, Meta(gt=0)]
 
 
@@ -81,7 +81,7 @@ class Notary(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sparkle(Struct, frozen=True, forbid_unknown_fields=True):
-    """The EdDSA key. `public_key` is what installed apps trust; the private key is checked against it."""
+    """The EdDSA key. `public_key` (or `env:NAME`) is what installed apps trust; the other is checked against it."""
 
     private_key: Uri
     public_key: str | None = None

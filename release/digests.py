@@ -12,11 +12,11 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-_BLOCK = 1 << 20
+from release.files import sha256, write_atomic
+
 _SKIP = {"__pycache__", ".DS_Store", "node_modules", ".mypy_cache", ".ruff_cache"}
 
 
@@ -54,28 +54,6 @@ def content_digest(path: Path) -> str:
     for relative, full, info in _walk(path):
         total.update(_line(relative, full, info))
     return f"sha256:{total.hexdigest()}"
-
-
-def sha256(path: Path) -> str:
-    """Hex SHA-256 of one file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write to a temporary name beside `path`, sync, rename: a reader sees the old bytes or the new ones."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _line(relative: str, full: Path, info: os.stat_result) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import Fault
-from release.digests import write_atomic
+from release.files import write_atomic
 
 FORMAT = 1
 

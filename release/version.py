@@ -19,8 +19,8 @@ SOURCES = (
     "app", "release", "signing", "appcast", "errors.py", "commands.py", "release.toml", "requirements",
 )  # fmt: skip
 
-_VERSION = re.compile(r"\d+(\.\d+){1,2}")
-_BUILD = re.compile(r"[1-9]\d*(\.\d+){0,3}")
+_VERSION = re.compile(r"\d+(\.\d+){1,2}", re.ASCII)
+_BUILD = re.compile(r"[1-9]\d*(\.\d+){0,3}", re.ASCII)
 _FALLBACK = "0.1.0"
 
 

@@ -1,0 +1,142 @@
+"""What a run tells at its end: what ran, what was made, what was checked, and what was not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from release.progress import seconds_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from release.config import Config
+    from release.run import Done
+
+NOT_CHECKED = {
+    "rehearsal": (
+        "Apple itself: notary, tickets and timestamps came from the local stand-in",
+        "Gatekeeper, codesign and hdiutil: only a Mac has them",
+        "the real bucket and the public site: a local S3 server stood in",
+    ),
+    "production": ("Gatekeeper on a user's Mac: ./invoke doctor on a Mac does that",),
+}
+
+
+def closing(done: Done, console: Console) -> None:
+    """Print the closing tables of a finished release."""
+    from rich.table import Table
+
+    rehearsal = " (rehearsal)" if done.config.rehearsal else ""
+    ran = [one for one in done.outcomes if one.status == "ran"]
+    total = sum(one.seconds for one in ran)
+    console.print()
+    console.print(
+        f"[bold]{done.config.app.name} {done.version.version} ({done.version.build})[/]{rehearsal}: "
+        f"{len(ran)} of {len(done.outcomes)} steps ran, {seconds_text(total)}",
+        highlight=False,
+    )
+    table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
+    for column, justify in (("file", "left"), ("size", "right"), ("SHA-256", "left")):
+        table.add_column(column, justify="right" if justify == "right" else "left", overflow="fold")
+    for name, size, digest in files(done):
+        table.add_row(name, size, digest)
+    console.print(table)
+    _verified(done, console)
+    for line in NOT_CHECKED[done.config.profile_name]:
+        console.print(f"  [yellow]not checked[/] {line}", highlight=False)
+
+
+def files(done: Done) -> list[tuple[str, str, str]]:
+    """The artifacts: path from the checkout, size, digest."""
+    from release.files import sha256
+
+    rows = []
+    for path in (done.places.image, done.places.appcast, done.places.notes):
+        if path.is_file():
+            name = path.relative_to(done.places.dist.parent)
+            known = done.journal.entries.get("staple")
+            digest = known.facts["sha256"] if known and path == done.places.image else sha256(path)
+            rows.append((str(name), f"{path.stat().st_size:,}", digest))
+    return rows
+
+
+def _verified(done: Done, console: Console) -> None:
+    if not done.places.verification.is_file():
+        return
+    rows = json.loads(done.places.verification.read_text("utf-8"))["checks"]
+    for row in rows:
+        mark = "[green]verified[/]   " if row["ok"] else "[red]failed[/]     "
+        console.print(f"  {mark} {row['name']}: {row['detail']}", highlight=False)
+
+
+def dry_run(done: Done, console: Console) -> None:
+    """Print what would be done, with the signing plan and the image's layout where they are known."""
+    from rich.table import Table
+
+    console.print(
+        f"{done.config.app.name} {done.version.version} ({done.version.build}), dry run", highlight=False
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("step", "", "why"):
+        table.add_column(column)
+    for one in done.outcomes:
+        table.add_row(one.name, one.status, one.why)
+    console.print(table)
+    _plan(done, console)
+    image = done.config.image
+    console.print(
+        f"\nimage: {done.places.image_name}, {image.format}, window {image.window[0]}×{image.window[1]}, "
+        f"icons {image.icon_size} pt, link to /Applications",
+        highlight=False,
+    )
+
+
+def _plan(done: Done, console: Console) -> None:
+    if not done.places.embedded.is_dir():
+        console.print("\nsigning plan: known once the app has been put together (--until embed)")
+        return
+    from signing.plan import describe, plan_app
+
+    console.print("\nsigning plan, inside out:")
+    for row in describe(plan_app(done.places.embedded)):
+        console.print("  " + "  ".join(str(cell) for cell in row), highlight=False)
+
+
+def configuration(config: Config, console: Console, environ: dict[str, str] | None = None) -> None:
+    """Print what is in force: every key, and for a secret where it comes from and whether it is there."""
+    from signing.secrets import present
+
+    for key, value in flatten(config):
+        shown: Any = value
+        if isinstance(value, str) and value.split(":")[0] in ("env", "file", "keychain"):
+            there = present(value, environ=environ)
+            shown = f"{value} ({'unknown' if there is None else 'set' if there else 'missing'})"
+        console.print(f"{key} = {shown}", highlight=False, markup=False, soft_wrap=True)
+
+
+def flatten(config: Config) -> list[tuple[str, Any]]:
+    """Dotted keys and values, sorted as in the file; inputs as `name = version digest`."""
+    import msgspec
+
+    rows: list[tuple[str, Any]] = [("profile", config.profile_name)]
+    tables = {"app": config.app, "image": config.image}
+    for name in ("signing", "notary", "sparkle", "publish"):
+        tables[name] = getattr(config.profile, name)
+    for table, values in tables.items():
+        rows += [
+            (f"{table}.{key}", value)
+            for key, value in msgspec.structs.asdict(values).items()
+            if value is not None
+        ]
+    rows += [
+        (key, getattr(config.profile, key)) for key in ("bundle_id_suffix", "require_clean", "require_tag")
+    ]
+    for name, pin in config.inputs.items():
+        rows.append(
+            (
+                f"inputs.{name}",
+                f"{pin.get('version', '')} {pin.get('digest', '')}" if isinstance(pin, dict) else pin,
+            )
+        )
+    return rows

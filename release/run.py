@@ -1,0 +1,197 @@
+"""One release from start to end: what to ship, the checks before it, the steps, the summary after it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from commands import Runner, Subprocess
+from errors import Exit, Fault
+from release import config as configuration
+from release import journal as journals
+from release import version as versions
+from release.config import Config
+from release.digests import Digests
+from release.files import point_link, write_json
+from release.journal import Journal
+from release.pipeline import Display, Outcome, Pipeline, Selection, check_selection, lock
+from release.places import Places, places
+from release.services import Services
+from release.steps import STEPS
+from release.steps.job import Job
+from release.version import Git, Version
+from signing import secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for on the command line."""
+
+    profile: str = "rehearsal"
+    version: str | None = None
+    build: str | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    selection: Selection = field(default_factory=Selection)
+    wait: bool = True
+    dist: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a run did."""
+
+    config: Config
+    version: Version
+    places: Places
+    journal: Journal
+    outcomes: Sequence[Outcome]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every step has been done, by this run or before it."""
+        return all(step.name in self.journal.entries for step in STEPS)
+
+
+def release(root: Path, options: Options, display: Display, *, runner: Runner | None = None) -> Done:
+    """Bring a release up to date. Raises Fault; everything finished by then is kept and found again."""
+    runner = runner or Subprocess()
+    config = configuration.load(root, options.profile, overrides=options.overrides)
+    check_selection(options.selection, [step.name for step in STEPS])
+    dist = options.dist or root / "dist"
+    with lock(dist):
+        digests = Digests(dist / ".digests.json")
+        version, journal, home = choose(config, options, digests, runner, dist)
+        with Services(config, home, runner, version.epoch) as services:
+            check_before(config, version, journal, services, runner)
+            job = Job(config, version, home, services, journal, options.wait, options.selection.force)
+            pipeline = Pipeline(
+                STEPS, job, root=root, folder=home.folder, journal=journal, digests=digests, display=display
+            )
+            home.work.mkdir(parents=True, exist_ok=True)
+            done = Done(config, version, home, journal, _guard_disk(pipeline, options.selection, dist))
+            if done.complete and not options.selection.dry_run:
+                finish(done, job)
+    return done
+
+
+def _guard_disk(pipeline: Pipeline[Job], selection: Selection, dist: Path) -> list[Outcome]:
+    try:
+        return pipeline.run(selection)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Fault(
+            "the disk is full",
+            where=error.filename or dist,
+            cure="free some space and run it again: it goes on where it stopped",
+            status=Exit.DISK,
+        ) from error
+
+
+def choose(
+    config: Config, options: Options, digests: Digests, runner: Runner, dist: Path
+) -> tuple[Version, Journal, Places]:
+    """Version, build and journal. Source that differs from what was published gets a build of its own."""
+    git = Git(runner, config.root)
+    if config.profile.require_clean:
+        versions.require_clean(git)
+    name = versions.version_of(git, options.version, require_tag=config.profile.require_tag)
+    epoch = versions.epoch_of(git, dict(os.environ))
+    source = source_digest(config, digests)
+    if options.build is not None:
+        build = versions.check_build(options.build)
+    else:
+        base = str(max(1, git.commits()))
+        build = versions.next_build(base, _taken(config, name, base, epoch, dist), source)
+    version = Version(name, build, epoch)
+    home = places(config, version, dist)
+    journal = journals.load(home.journal)
+    if journal.published and journal.source not in ("", source) and options.build is not None:
+        raise versions.VersionFault(
+            f"build {build} was published from other source",
+            where=home.folder,
+            cure="what is public under a number is never replaced: leave out --build, or give a higher one",
+        )
+    journal.source = source
+    return version, journal, home
+
+
+def source_digest(config: Config, digests: Digests) -> str:
+    """One digest over everything that an artifact is made from."""
+    import hashlib
+
+    paths = [config.root / name for name in (*versions.SOURCES, "CHANGELOG.md")]
+    text = "\n".join(digests.of(path) for path in paths)
+    return hashlib.sha256(f"{text}\n{config.profile_name}".encode()).hexdigest()
+
+
+def _taken(config: Config, name: str, base: str, epoch: int, dist: Path) -> dict[str, str]:
+    """Builds of this base that were published from this checkout → the digest of their source."""
+    taken: dict[str, str] = {}
+    for path in dist.glob(f"{name}-{base}*/journal.json"):
+        build = path.parent.name.removeprefix(f"{name}-").removesuffix(f"-{config.profile_name}")
+        if build == base or build.startswith(f"{base}."):
+            entry = journals.load(path)
+            if entry.published and places(config, Version(name, build, epoch), dist).journal == path:
+                taken[build] = entry.source
+    return taken
+
+
+def check_before(
+    config: Config, version: Version, journal: Journal, services: Services, runner: Runner
+) -> None:
+    """Everything that would make the release fail late is looked at before anything is built."""
+    if not config.rehearsal:
+        missing = [
+            f"{key} ({uri})"
+            for key, uri in configuration.secrets_of(config).items()
+            if secrets.present(uri) is False
+        ]
+        if missing:
+            raise secrets.SecretFault(
+                f"{len(missing)} secret(s) are missing",
+                cure="set them, or rehearse with ./invoke release",
+                details=tuple(missing),
+            )
+    _ = services.sparkle_key  # raises if it isn't the key that installed apps trust
+    if not journal.published:
+        _check_rising(version, services)
+
+
+def _check_rising(version: Version, services: Services) -> None:
+    from release.feed import published_builds
+
+    builds = published_builds(services)
+    higher = [build for build in builds if versions.key(build) >= versions.key(version.build)]
+    if higher:
+        raise versions.VersionFault(
+            f"build {version.build} does not rise above {max(builds, key=versions.key)}, which is published",
+            cure=f"--build {versions.key(max(builds, key=versions.key))[0] + 1}, or more",
+        )
+
+
+def finish(done: Done, job: Job) -> None:
+    """Write release.json and point `dist/current` at this release."""
+    home, facts = done.places, done.journal.entries
+    trust = job.services.trust
+    if trust is not None:
+        (home.folder / "certificate.pem").write_bytes(trust)
+    summary = {
+        "version": done.version.version,
+        "build": done.version.build,
+        "profile": done.config.profile_name,
+        "arch": done.config.app.arch,
+        "app": os.path.relpath(home.app, home.folder),
+        "dmg": os.path.relpath(home.image, home.folder),
+        "appcast": os.path.relpath(home.appcast, home.folder),
+        "dmg_sha256": facts["staple"].facts["sha256"],
+        "ed_signature": facts["eddsa"].facts["signature"],
+        "ed_public_key": job.services.sparkle_public_key,
+        "certificate_pem": "certificate.pem" if trust is not None else None,
+        "steps": [{"name": one.name, "status": one.status, "seconds": one.seconds} for one in done.outcomes],
+    }
+    write_json(home.summary, summary)
+    point_link(home.dist / "current", home.folder.name)

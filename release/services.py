@@ -1,0 +1,257 @@
+"""Whom a release talks to: who signs, who notarizes, where it publishes.
+
+Built from the configuration, started when first asked for, stopped at the end. This is the only module that
+knows which stand-in takes whose place in a rehearsal; the steps see Protocols.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from commands import Runner
+from errors import Exit, Fault
+from release.config import Config, Way
+from release.places import Places
+from signing import secrets
+
+if TYPE_CHECKING:
+    import requests
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from release.inputs import Cache, Pin
+    from release.rehearsal.apple import AppleStandIn
+    from release.rehearsal.bucket import Bucket
+    from release.store import Store
+    from signing.identity import Identity
+    from signing.notary import Notary
+    from signing.plan import Signer
+
+
+class Services:
+    """The outside of one release. Use as a context manager."""
+
+    def __init__(self, config: Config, places: Places, runner: Runner, epoch: int) -> None:
+        self.config = config
+        self.runner = runner
+        self._places = places
+        self._epoch = epoch
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Services:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    # inputs
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The user's cache of pinned inputs."""
+        from release.inputs import Cache
+
+        return Cache()
+
+    @cached_property
+    def pins(self) -> dict[str, Pin]:
+        """The pinned inputs of this profile, by name."""
+        from release.inputs import parse
+
+        return parse(self.config.inputs, where=f"inputs.{self.config.profile_name}")
+
+    # signing
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Who signs when the portable signer does it."""
+        from signing import identity
+
+        wanted = self.config.profile.signing
+        if wanted.certificate is None:
+            home = self._places.rehearsal / "identity"
+            return identity.throwaway(home, name=wanted.name, team_id=self._value(wanted.team_id))
+        data = base64.b64decode(secrets.read(wanted.certificate, runner=self.runner))
+        password = (
+            secrets.read(wanted.certificate_password, runner=self.runner)
+            if wanted.certificate_password
+            else ""
+        )
+        home = self._private_folder("identity")
+        return identity.from_p12(data, password, home)
+
+    @cached_property
+    def signs_natively(self) -> bool:
+        """Whether codesign signs: on a Mac, unless the identity is a throwaway one that no keychain has."""
+        wanted = self.config.profile.signing
+        return _native(wanted.way, sys.platform == "darwin" and wanted.certificate is not None)
+
+    def signer(self) -> Signer:
+        """The executor for signing plans."""
+        wanted = self.config.profile.signing
+        if self.signs_natively:
+            from signing.codesign import Codesign
+
+            return Codesign(self.runner, identity=self._value(wanted.name))
+        from signing.portable import Portable
+
+        url = wanted.timestamp_url or self.apple.timestamp_url
+        return Portable(
+            self.identity, timestamp_url=url, signing_time=datetime.fromtimestamp(self._epoch, UTC)
+        )
+
+    @property
+    def trust(self) -> bytes | None:
+        """The certificate that must have signed, PEM; None where only the keychain knows it."""
+        return None if self.signs_natively else self.identity.certificate_pem
+
+    # Apple
+
+    @cached_property
+    def apple(self) -> AppleStandIn:
+        """Apple's stand-in. Only ever in a rehearsal."""
+        if not self.config.rehearsal:
+            raise Fault(
+                "production has no address for one of Apple's services",
+                cure="set signing.timestamp_url, notary.url and notary.ticket_url",
+                status=Exit.CONFIG,
+            )
+        from release.rehearsal.apple import AppleStandIn
+
+        return self._stack.enter_context(AppleStandIn(self._places.rehearsal / "apple", epoch=self._epoch))
+
+    @cached_property
+    def notarizes_natively(self) -> bool:
+        """Whether notarytool submits: on a Mac in production, unless told otherwise."""
+        return _native(self.config.profile.notary.way, sys.platform == "darwin" and not self.config.rehearsal)
+
+    def notary(self) -> Notary:
+        """Whoever judges the image."""
+        wanted = self.config.profile.notary
+        if self.notarizes_natively:
+            from signing.notarytool import Notarytool
+
+            return Notarytool(self.runner, credentials=self._tool_credentials())
+        from signing.notary import ApiKey, NotaryClient
+
+        if wanted.url is None:
+            return NotaryClient(self.apple.notary_url, key=self.apple.api_key, s3_endpoint=self.apple.s3_url)
+        key = ApiKey(
+            self._secret(wanted.issuer), self._secret(wanted.key_id), self._secret(wanted.private_key)
+        )
+        return NotaryClient(wanted.url, key=key)
+
+    def ticket_url(self) -> str:
+        """Where tickets are looked up."""
+        return self.config.profile.notary.ticket_url or self.apple.ticket_url
+
+    # Sparkle
+
+    @cached_property
+    def sparkle_key(self) -> Ed25519PrivateKey:
+        """The private EdDSA key, checked against the public one that installed apps trust. Fault SECRET."""
+        from signing import eddsa
+
+        wanted = self.config.profile.sparkle
+        uri = self._placed(wanted.private_key)
+        if self.config.rehearsal and uri.startswith("file:") and not Path(uri[5:]).exists():
+            eddsa.generate(Path(uri[5:]))
+        key = eddsa.load(uri, environ=os.environ)
+        public = eddsa.public_key(key)
+        trusted = None if wanted.public_key is None else self._value(wanted.public_key)
+        if trusted is not None and public != trusted:
+            raise Fault(
+                f"the private EdDSA key belongs to {public}, installed apps trust {trusted}",
+                where=wanted.private_key,
+                cure="use the right key: an update signed with another one is refused by every installed app",
+                status=Exit.SECRET,
+            )
+        return key
+
+    @property
+    def sparkle_public_key(self) -> str:
+        """What goes into the app's Info.plist as SUPublicEDKey."""
+        from signing import eddsa
+
+        return eddsa.public_key(self.sparkle_key)
+
+    # the public side
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The local S3 server. Only ever in a rehearsal."""
+        from release.rehearsal.bucket import Bucket
+
+        name = self.config.profile.publish.bucket
+        return self._stack.enter_context(Bucket(self._places.rehearsal / "bucket", name))
+
+    @cached_property
+    def store(self) -> Store:
+        """The bucket that the public side reads."""
+        from release.store import S3Store
+
+        wanted = self.config.profile.publish
+        if wanted.endpoint is None:
+            return self.bucket.store()
+        endpoint = wanted.endpoint
+        if "{account}" in endpoint:
+            endpoint = endpoint.format(account=self._secret(wanted.account))
+        access, secret = self._secret(wanted.access_key), self._secret(wanted.secret_key)
+        return S3Store(endpoint=endpoint, bucket=wanted.bucket, access_key=access, secret_key=secret)
+
+    def public_session(self) -> requests.Session:
+        """HTTP as a user's Mac has it; in a rehearsal the public address leads to the local site."""
+        import requests
+
+        session = requests.Session()
+        if self.config.rehearsal:
+            from release.rehearsal.site import Site, route
+
+            site = self._stack.enter_context(Site(self.store, latest=self.config.image.latest))
+            route(session, self.config.site, site.url)
+        return session
+
+    # helpers
+
+    def _value(self, text: str) -> str:
+        """A setting that may be written as `env:NAME`."""
+        return secrets.read(text) if text.startswith("env:") else text
+
+    def _secret(self, uri: str | None) -> str:
+        if uri is None:
+            raise Fault("production lacks a credential", cure="see ./invoke config", status=Exit.CONFIG)
+        return secrets.read(uri, runner=self.runner)
+
+    def _placed(self, uri: str) -> str:
+        """A `file:` address relative to the checkout, made absolute."""
+        scheme, _, name = uri.partition(":")
+        if scheme != "file":
+            return uri
+        path = Path(name).expanduser()
+        if path.parts[:1] == ("dist",):  # follows --dist, wherever that is
+            return f"file:{self._places.dist.joinpath(*path.parts[1:])}"
+        return f"file:{self.config.root / path}"
+
+    def _private_folder(self, name: str) -> Path:
+        import tempfile
+
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-"))
+        return Path(folder)
+
+    def _tool_credentials(self) -> object:
+        from signing.notarytool import credentials_from
+
+        wanted = self.config.profile.notary
+        return credentials_from(
+            apple_id=wanted.apple_id, team_id=self.config.profile.signing.team_id, password=wanted.password
+        )
+
+
+def _native(way: Way, automatic: bool) -> bool:
+    return automatic if way == "auto" else way == "native"

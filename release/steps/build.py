@@ -1,0 +1,212 @@
+"""inputs → bundle → embed → audit: from pinned inputs and source to an unsigned app."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from release.files import sha256, write_json
+from release.pipeline import Advance, Needs, Step
+from release.steps.job import Facts, Job, paths, tools, tree_size
+
+if TYPE_CHECKING:
+    from release.bundle.options import BundleSpec
+
+BRIDGE = Path("app/bridge")
+APP_LOCK = Path("requirements/app.txt")
+
+
+def _inputs_needs(job: Job) -> Needs:
+    return Needs(
+        files=[job.root / APP_LOCK, job.root / BRIDGE / "package-lock.json"],
+        settings={"pins": job.config.inputs, "arch": job.config.app.arch, "python": job.python},
+        code=["release/inputs"],
+    )
+
+
+def _inputs_run(job: Job, advance: Advance) -> Facts:
+    from release import inputs
+
+    services, arch = job.services, job.config.app.arch
+    makers = (
+        lambda: _prefix(job),
+        lambda: _site_packages(job),
+        *(lambda target=target: _bun(job, target) for target in ("host", *_slices(arch))),
+        lambda: inputs.sparkle(services.cache, services.pins, runner=services.runner),
+        lambda: _modules(job),
+    )
+    for number, make in enumerate(makers):
+        advance(number, len(makers))
+        make()
+    used = [asdict(pin) for pin in services.pins.values()]
+    write_json(job.places.inputs_note, {"python": platform.python_version(), "pins": used})
+    return {"note": f"{len(used)} pinned"}
+
+
+def _slices(arch: str) -> tuple[str, ...]:
+    return ("arm64", "x86_64") if arch == "universal2" else (arch,)
+
+
+def _prefix(job: Job) -> Path:
+    from release import inputs
+
+    return inputs.python_prefix(
+        job.services.cache, job.services.pins, version=job.python, runner=job.services.runner
+    )
+
+
+def _site_packages(job: Job) -> Path:
+    from release import inputs
+
+    return inputs.site_packages(
+        job.services.cache,
+        job.root / APP_LOCK,
+        arch=job.config.app.arch,
+        python=job.python,
+        runner=job.services.runner,
+    )
+
+
+def _bun(job: Job, target: str) -> Path:
+    from release import inputs
+
+    return inputs.bun(job.services.cache, job.services.pins, target, runner=job.services.runner)
+
+
+def _modules(job: Job) -> Path:
+    from release import inputs
+
+    return inputs.bridge_modules(job.services.cache, job.root / BRIDGE, runner=job.services.runner)
+
+
+def _spec(job: Job) -> BundleSpec:
+    from release.bundle.options import BundleSpec
+
+    app = job.config.app
+    return BundleSpec(
+        name=app.name,
+        bundle_id=job.config.bundle_id,
+        version=job.version.version,
+        build=job.version.build,
+        arch=app.arch,
+        python=job.python,
+        feed_url=job.config.feed_url,
+        public_ed_key=job.services.sparkle_public_key,
+        minimum_system=app.minimum_system,
+        category=app.category,
+        copyright=app.copyright,
+        epoch=job.version.epoch,
+        source=job.root,
+    )
+
+
+def _runtime_key(job: Job) -> str:
+    """A digest of all that the runtime depends on; the app's own code is not part of it, its imports are."""
+    from release.bundle.build import imports_of
+    from release.digests import content_digest
+
+    material = {
+        "imports": imports_of(job.root),
+        "lock": sha256(job.root / APP_LOCK),
+        "python": [job.python, platform.python_version()],
+        "arch": job.config.app.arch,
+        "name": [job.config.app.name, job.config.bundle_id],
+        "inputs": json.loads(job.places.inputs_note.read_text("utf-8")),
+        "tools": tools("py2app", "macholib", "modulegraph", "setuptools"),
+        "code": content_digest(job.root / "release" / "bundle"),
+    }
+    return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
+
+
+def _bundle_needs(job: Job) -> Needs:
+    from release.bundle.build import imports_of
+
+    return Needs(
+        files=[job.root / APP_LOCK],
+        settings={"imports": imports_of(job.root), "name": job.config.app.name, "id": job.config.bundle_id},
+        tools=tools("py2app", "macholib", "modulegraph", "setuptools"),
+        code=["release/bundle"],
+        after=["inputs"],
+    )
+
+
+def _runtime(job: Job) -> Path:
+    """The runtime app in the cache, built by py2app if it isn't there."""
+    from release.bundle.build import build_runtime
+
+    spec = _spec(job)
+    name = f"{spec.name}.app"
+
+    def build(folder: Path) -> None:
+        build_runtime(
+            spec,
+            folder / name,
+            prefix=_prefix(job),
+            site_packages=_site_packages(job),
+            runner=job.services.runner,
+        )
+
+    return job.services.cache.derived(f"runtime-{_runtime_key(job)}", build) / name
+
+
+def _bundle_run(job: Job, advance: Advance) -> Facts:
+    runtime = _runtime(job)
+    count = sum(len(files) for _, _, files in os.walk(runtime))
+    write_json(job.places.runtime_note, {"key": _runtime_key(job), "files": count})
+    return {"note": f"Python {job.python}, {count} files"}
+
+
+def _embed_needs(job: Job) -> Needs:
+    app = job.config.app
+    return Needs(
+        files=[job.root / "app"],
+        settings={
+            "version": asdict(job.version),
+            "feed": job.config.feed_url,
+            "key": job.services.sparkle_public_key,
+            "app": [app.minimum_system, app.category, app.copyright, app.arch],
+        },
+        code=["release/bundle", "release/assets/icon"],
+        after=["inputs", "bundle"],
+    )
+
+
+def _embed_run(job: Job, advance: Advance) -> Facts:
+    from release import inputs
+    from release.bundle.bridge import build_bridge
+    from release.bundle.embed import embed
+
+    services, places = job.services, job.places
+    build_bridge(job.root / BRIDGE, _modules(job), _bun(job, "host"), places.bridge, runner=services.runner)
+    advance(1, 3)
+    arch = job.config.app.arch
+    bun = {target: _bun(job, target) for target in _slices(arch)}
+    sparkle = inputs.sparkle(services.cache, services.pins, runner=services.runner)
+    embed(_spec(job), _runtime(job), places.embedded, bun=bun, bridge_js=places.bridge, sparkle=sparkle)
+    return {"note": f"{job.version.version} ({job.version.build}), {tree_size(places.embedded) / 1e6:.0f} MB"}
+
+
+def _audit_needs(job: Job) -> Needs:
+    return Needs(code=["release/bundle/audit.py"], settings={"arch": job.config.app.arch}, after=["embed"])
+
+
+def _audit_run(job: Job, advance: Advance) -> Facts:
+    from release.bundle.audit import audit, require_clean
+
+    findings = audit(job.places.embedded, arch=job.config.app.arch, python=job.python)
+    write_json(job.places.audit, [asdict(finding) for finding in findings])
+    require_clean(findings)
+    return {"note": f"{len(findings)} remarks" if findings else "clean"}
+
+
+STEPS: tuple[Step[Job], ...] = (
+    Step("inputs", "Fetch and check the pinned inputs", _inputs_needs, paths("inputs_note"), _inputs_run),
+    Step("bundle", "Build the runtime with py2app", _bundle_needs, paths("runtime_note"), _bundle_run),
+    Step("embed", "Embed app, bridge, Bun, Sparkle", _embed_needs, paths("embedded", "bridge"), _embed_run),
+    Step("audit", "Audit the bundle", _audit_needs, paths("audit"), _audit_run),
+)

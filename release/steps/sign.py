@@ -1,0 +1,178 @@
+"""sign → image → sign-image → notarize → staple: from an unsigned app to what Gatekeeper accepts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from errors import Exit, Fault
+from release.files import sha256, write_json
+from release.pipeline import Advance, Needs, Step
+from release.steps.job import Facts, Job, paths, tools
+
+if TYPE_CHECKING:
+    from release.image.plan import ImagePlan
+
+
+def _sign_needs(job: Job) -> Needs:
+    wanted = job.config.profile.signing
+    settings = {
+        "name": wanted.name,
+        "team": wanted.team_id,
+        "timestamps": wanted.timestamp_url,
+        "native": job.services.signs_natively,
+        "certificate": _certificate_digest(job),
+        "time": job.version.epoch,
+    }
+    return Needs(
+        settings=settings, tools=tools("apple-platform-py"), code=["signing"], after=["embed", "audit"]
+    )
+
+
+def _certificate_digest(job: Job) -> str:
+    trust = job.services.trust
+    return hashlib.sha256(trust).hexdigest() if trust else "keychain"
+
+
+def _sign_run(job: Job, advance: Advance) -> Facts:
+    from signing.plan import describe, plan_app
+    from signing.verify import verify_app
+
+    places = job.places
+    plan = plan_app(places.embedded)
+    write_json(places.signing_plan, [list(row) for row in describe(plan)])
+    job.services.signer().sign_app(plan, places.embedded, places.app)
+    advance(1, 2)
+    report = verify_app(places.app, trust=job.services.trust).require()
+    return {"cdhash": report.cdhash, "items": len(plan.items), "note": f"{len(plan.items)} signatures"}
+
+
+def _image_plan(job: Job) -> ImagePlan:
+    from release.image.plan import ImagePlan
+
+    image = job.config.image
+    return ImagePlan(
+        volume_name=job.config.app.name,
+        app=job.places.app,
+        background=job.root / "release" / "assets" / "dmg" / "background.svg",
+        icon=job.places.app / "Contents" / "Resources" / "icon.icns",
+        format=image.format,
+        window=image.window,
+        icon_size=image.icon_size,
+        created=job.version.epoch,
+    )
+
+
+def _image_needs(job: Job) -> Needs:
+    image = job.config.image
+    return Needs(
+        settings={"image": [image.format, image.window, image.icon_size], "created": job.version.epoch},
+        tools=tools("dmgbuild", "ds_store", "mac_alias", "lzfse", "deflate"),
+        code=["release/image", "release/assets/dmg"],
+        after=["sign"],
+    )
+
+
+def _image_run(job: Job, advance: Advance) -> Facts:
+    plan, target = _image_plan(job), job.places.raw_image
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "darwin":
+        from release.image.native import build_native
+
+        build_native(plan, target, runner=job.services.runner)
+    else:
+        from release.image.portable import build_portable
+
+        build_portable(plan, target, on_progress=advance)
+    size = target.stat().st_size
+    return {"size": size, "note": f"{plan.format}, {size / 1e6:.1f} MB"}
+
+
+def _sign_image_needs(job: Job) -> Needs:
+    return Needs(settings=_sign_needs(job).settings, code=["signing"], after=["image"])
+
+
+def _sign_image_run(job: Job, advance: Advance) -> Facts:
+    from signing.verify import verify_image
+
+    places = job.places
+    places.signed_image.parent.mkdir(parents=True, exist_ok=True)
+    identifier = places.image_name.removesuffix(".dmg")
+    job.services.signer().sign_image(places.raw_image, places.signed_image, identifier=identifier)
+    report = verify_image(places.signed_image, trust=job.services.trust).require()
+    return {"cdhash": report.cdhash, "hash_type": report.hash_type, "sha256": sha256(places.signed_image)}
+
+
+def _notarize_needs(job: Job) -> Needs:
+    return Needs(settings={"url": job.config.profile.notary.url}, after=["sign-image"])
+
+
+def _notarize_run(job: Job, advance: Advance) -> Facts:
+    from signing.notary import wait
+
+    places, notary = job.places, job.services.notary()
+    digest = job.fact("sign-image", "sha256")
+    submission = _submission(job, digest)
+    if submission is None:
+        submission = {"id": notary.submit(places.signed_image), "sha256": digest}
+        write_json(places.submission, submission)  # before anything else: this id can't be had again
+    if not job.wait:
+        raise pending(submission["id"])
+    log = wait(notary, submission["id"], timeout=job.config.profile.notary.timeout_minutes * 60)
+    write_json(places.notary_log, log.raw)
+    warnings = sum(issue.severity == "warning" for issue in log.issues)
+    note = f"Accepted, {warnings} warning(s)" if warnings else "Accepted"
+    return {"id": submission["id"], "note": note}
+
+
+def _submission(job: Job, digest: str) -> dict[str, str] | None:
+    """The recorded submission of exactly these bytes. They are never submitted twice unless asked to."""
+    if "notarize" in job.force or not job.places.submission.is_file():
+        return None
+    found: dict[str, str] = json.loads(job.places.submission.read_text("utf-8"))
+    return found if found["sha256"] == digest else None
+
+
+def pending(submission: str) -> Fault:
+    """What ends a run with --no-wait: not a failure, but not a release either."""
+    return Fault(
+        f"submitted as {submission}; Apple is working on it",
+        cure="./invoke notarize.resume goes on when it is done",
+        status=Exit.PENDING,
+    )
+
+
+def _staple_needs(job: Job) -> Needs:
+    return Needs(after=["sign-image", "notarize"], code=["signing"])
+
+
+def _staple_run(job: Job, advance: Advance) -> Facts:
+    from signing.staple import fetch_ticket, read_ticket, record_name, staple_image
+    from signing.verify import verify_image
+
+    places = job.places
+    if job.services.notarizes_natively:
+        from signing.stapler import staple
+
+        staple(places.signed_image, places.image, runner=job.services.runner)
+    else:
+        name = record_name(job.fact("sign-image", "cdhash"), job.fact("sign-image", "hash_type"))
+        staple_image(places.signed_image, places.image, fetch_ticket(job.services.ticket_url(), name))
+    verify_image(places.image, trust=job.services.trust).require()
+    ticket = read_ticket(places.image)
+    return {
+        "ticket": len(ticket or b""),
+        "sha256": sha256(places.image),
+        "note": f"ticket of {len(ticket or b'')} bytes",
+    }
+
+
+STEPS: tuple[Step[Job], ...] = (
+    Step("sign", "Sign inside out", _sign_needs, paths("app", "signing_plan"), _sign_run),
+    Step("image", "Make the disk image", _image_needs, paths("raw_image"), _image_run),
+    Step("sign-image", "Sign the disk image", _sign_image_needs, paths("signed_image"), _sign_image_run),
+    Step("notarize", "Notarize", _notarize_needs, paths("submission", "notary_log"), _notarize_run),
+    Step("staple", "Staple the ticket", _staple_needs, paths("image"), _staple_run),
+)

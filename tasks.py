@@ -1,0 +1,183 @@
+"""The Invoke tasks. Each parses its arguments, calls one function, prints its result.
+
+`./invoke --list` shows them; docs/release.md explains them.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit as Stop
+from invoke.tasks import task
+
+from errors import Exit, Fault
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ROOT = Path(__file__).resolve().parent
+
+
+def guarded(body: Callable[..., None]) -> Callable[..., None]:
+    """Print a Fault as one message and end with its status; let real bugs show their traceback."""
+
+    @functools.wraps(body)
+    def run(*args: Any, **kwargs: Any) -> None:
+        from signing.secrets import mask
+
+        try:
+            body(*args, **kwargs)
+        except Fault as fault:
+            raise Stop(
+                mask(f"{'…' if fault.status == Exit.PENDING else '✗'} {fault}"), code=fault.status
+            ) from None
+        except KeyboardInterrupt:
+            raise Stop("stopped; the next run goes on from here", code=Exit.INTERRUPTED) from None
+
+    return run
+
+
+def console() -> Console:
+    """Return a console that is wide enough for digests when the output is not a terminal."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def _pairs(values: list[str]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values]
+    if bad := [key for key, equals, _ in pairs if not equals]:
+        raise Fault(f"--set {bad[0]} has no value", cure="--set key=value", status=Exit.USAGE)
+    return {key: value for key, _, value in pairs}
+
+
+@task(
+    iterable=["set", "force"],
+    help={
+        "profile": "rehearsal (default: no account, no secret) or production",
+        "version": "the version to ship, if not the tag's",
+        "build": "the build number, if not counted from the history",
+        "dry_run": "say what would be done, and the plans",
+        "from_": "take the steps before STEP as they are; redo it and what depends on it",
+        "until": "stop after STEP",
+        "force": "redo STEP (repeatable; all)",
+        "no_wait": "end once Apple has the image (status 75); notarize.resume goes on",
+        "set": "override a key of release.toml: --set app.arch=x86_64 (repeatable)",
+        "dist": "where to put releases (default: dist)",
+    },
+)
+@guarded
+def release(
+    c: Context,
+    profile: str = "rehearsal",
+    version: str = "",
+    build: str = "",
+    dry_run: bool = False,
+    from_: str = "",
+    until: str = "",
+    force: Any = (),
+    no_wait: bool = False,
+    set: Any = (),
+    dist: str = "",
+) -> None:
+    """Make a release: build, sign, notarize, publish, verify. A rehearsal unless told otherwise."""
+    from release import report
+    from release.pipeline import Selection
+    from release.progress import display
+    from release.run import Options
+    from release.run import release as make
+
+    selection = Selection(from_ or None, until or None, frozenset(force), dry_run)
+    options = Options(
+        profile,
+        version or None,
+        build or None,
+        _pairs(list(set)),
+        selection,
+        not no_wait,
+        Path(dist).resolve() if dist else None,
+    )
+    with display() as shown:
+        done = make(ROOT, options, shown)
+    (report.dry_run if dry_run else report.closing)(done, console())
+
+
+@task(name="resume", help={"profile": "rehearsal or production"})
+@guarded
+def notarize_resume(c: Context, profile: str = "rehearsal", dist: str = "") -> None:
+    """Go on with a release that waits for Apple."""
+    from release import report
+    from release.progress import display
+    from release.run import Options
+    from release.run import release as make
+
+    with display() as shown:
+        done = make(ROOT, Options(profile, dist=Path(dist).resolve() if dist else None), shown)
+    report.closing(done, console())
+
+
+@task(help={"profile": "rehearsal or production", "set": "override a key, as for release"}, iterable=["set"])
+@guarded
+def config(c: Context, profile: str = "rehearsal", set: Any = ()) -> None:
+    """Print the configuration in force; of a secret, where it comes from and whether it is there."""
+    from release import config as configuration
+    from release import report
+
+    report.configuration(configuration.load(ROOT, profile, overrides=_pairs(list(set))), console())
+
+
+@task(help={"app": "the .app to boot (default: that of dist/current)"})
+@guarded
+def smoke(c: Context, app: str = "") -> None:
+    """Boot the packaged server from the bundle's own byte code and ask it a few things."""
+    from release.smoke import smoke_current
+
+    smoke_current(ROOT, Path(app) if app else None).print(console())
+
+
+@task(help={"only": "pytest's -k", "fast": "leave out what builds or boots something real"})
+@guarded
+def test(c: Context, only: str = "", fast: bool = False) -> None:
+    """Run all tests, side by side."""
+    words = ["-k", only] if only else []
+    words += ["-m", "not slow and not release"] if fast else []
+    _python("pytest", "-n", "auto", "--dist", "loadgroup", *words)
+
+
+@task
+@guarded
+def lint(c: Context) -> None:
+    """Check style and types: ruff, ruff format, mypy --strict."""
+    _python("ruff", "check", ".")
+    _python("ruff", "format", "--check", ".")
+    _python("mypy")
+
+
+@task(help={"only": "run only the figures whose module has this name"})
+@guarded
+def bench(c: Context, only: str = "") -> None:
+    """Measure, as ratios against something real in the same run."""
+    from release.bench.all import run
+
+    run(ROOT, console(), only)
+
+
+def _python(*words: str) -> None:
+    """Run a module of the environment's Python with its output shown; end with its status if it fails."""
+    import subprocess
+
+    status = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, check=False).returncode
+    if status:
+        raise Stop(code=status)
+
+
+namespace = Collection(release, config, smoke, test, lint, bench)
+_notarize = Collection("notarize")
+_notarize.add_task(notarize_resume)
+namespace.add_collection(_notarize)
