@@ -1,4 +1,4 @@
-"""Where bundles (apps, XPC services, plug-ins, frameworks) keep Info.plist, main executable, seal and code."""
+"""Where bundles (apps, XPC services, plug-ins, frameworks) keep Info.plist, executable, seal and code."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def is_bundle(path: Path) -> bool:
 def load(root: Path, version: str | None = None) -> Bundle:
     """Read the bundle at `root`; of a framework its current version, or `version`."""
     if root.suffix == ".framework":
-        base = root / "Versions" / (version or "Current")
+        base = root / "Versions" / (version or current_version(root))
         info = base / "Resources" / "Info.plist"
         folder = base
     else:
@@ -79,7 +79,16 @@ def load(root: Path, version: str | None = None) -> Bundle:
     plist = read_plist(info)
     name = plist.get("CFBundleExecutable")
     executable = folder / name if isinstance(name, str) and name and "/" not in name else None
-    return Bundle(root, Path(os.path.realpath(base)) if base.is_symlink() else base, info, executable, plist)
+    return Bundle(root, base, info, executable, plist)
+
+
+def current_version(framework: Path) -> str:
+    """The version Versions/Current leads to; Malformed if it is not a link to a sibling."""
+    link = framework / "Versions" / "Current"
+    target = link.readlink() if link.is_symlink() else Path()
+    if len(target.parts) != 1 or target.name in ("", "..") or not (link.parent / target).is_dir():
+        raise Malformed("has no link Versions/Current to one of its versions", where=framework)
+    return target.name
 
 
 def read_plist(path: Path) -> dict[str, Any]:
@@ -120,8 +129,7 @@ def code(bundle: Bundle) -> Iterator[Code]:
 
     Its own main executable is not among them: that one is signed with the bundle.
     """
-    main = None if bundle.executable is None else Path(os.path.realpath(bundle.executable))
-    yield from _code(Path(os.path.realpath(bundle.base)), main)
+    yield from _code(bundle.base, bundle.executable)
 
 
 def _code(folder: Path, main: Path | None) -> Iterator[Code]:
@@ -139,14 +147,6 @@ def _code(folder: Path, main: Path | None) -> Iterator[Code]:
 def framework_problems(root: Path) -> Iterator[str]:
     """What no seal covers: a framework's root may only hold Versions and links into the current version."""
     versions = root / "Versions"
-    current = versions / "Current"
-    if (
-        not current.is_symlink()
-        or not (versions / current.readlink()).is_dir()
-        or "/" in str(current.readlink())
-    ):
-        yield "Versions/Current is not a link to a version"
-        return
     for entry in sorted(root.iterdir()):
         if entry.name == "Versions":
             continue
@@ -162,7 +162,11 @@ def framework_problems(root: Path) -> Iterator[str]:
 def other_versions(bundle: Bundle) -> list[str]:
     """A framework's versions besides the current one."""
     found = [each for each in sorted((bundle.root / "Versions").iterdir()) if each.name != "Current"]
-    return [each.name for each in found if each.is_dir() and not each.is_symlink() and each != bundle.base]
+    return [
+        each.name
+        for each in found
+        if each.is_dir() and not each.is_symlink() and each.name != bundle.base.name
+    ]
 
 
 def pkginfo_problems(bundle: Bundle) -> Iterator[str]:

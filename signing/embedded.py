@@ -1,4 +1,4 @@
-"""One embedded signature against what it signs: pages, special slots, CMS, and that they agree with each other."""
+"""One embedded signature against what it signs: pages, special slots, CMS, and that they agree."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Code:
     arch: str
     findings: tuple[Finding, ...]
     directory: CodeDirectory | None = None
-    signature: cms.Signature = cms.Signature()
+    signature: cms.Signature = field(default_factory=cms.Signature)
     entitlements: Mapping[str, Any] = field(default_factory=dict)
     requirements: bytes = b""
     checked: int = 0
@@ -81,9 +81,9 @@ class Code:
 def check(
     arch: str, code: memoryview, signature: memoryview, limit: int, around: Surroundings, policy: Policy
 ) -> Code:
-    """Check the signature in `signature` over the first `limit` bytes of `code`; Malformed if it is no signature.
+    """Check the signature in the space `signature` over the first `limit` bytes of `code`.
 
-    `signature` is all the space reserved for it.
+    Malformed if it is no signature.
     """
     blob = superblob.parse(signature)
     directories = blob.directories()

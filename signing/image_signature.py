@@ -1,7 +1,7 @@
 """Where a disk image keeps its code signature: between its data and the 512-byte `koly` trailer (UDIF).
 
-The trailer's big-endian fields: magic `koly` at 0, property list offset and length at 0xD8, signature offset and
-length at 0x128. A signature covers everything before itself; special slot 6 covers the trailer as it is
+The trailer's big-endian fields: magic `koly` at 0, property list offset and length at 0xD8, signature offset
+and length at 0x128. A signature covers everything before itself; special slot 6 covers the trailer as it is
 before anything points at the signature: length 0, offset at the end of the property list.
 """
 

@@ -138,12 +138,8 @@ def _excluded(bundle: Bundle) -> frozenset[str]:
     """What no rule is asked about: the signature itself, the stapled ticket, and the main executable."""
     own = {"_CodeSignature", "CodeResources", "_MASReceipt"}
     if bundle.executable is not None:
-        own.add(_relative(Path(os.path.realpath(bundle.executable)), bundle.base))
+        own.add(bundle.executable.relative_to(bundle.base).as_posix())
     return frozenset(own)
-
-
-def _relative(path: Path, base: Path) -> str:
-    return Path(os.path.relpath(path, os.path.realpath(base))).as_posix()
 
 
 def _scan(folder: Path, prefix: str, seal: Seal, excluded: frozenset[str]) -> Iterator[Found]:
@@ -168,7 +164,7 @@ def _scan(folder: Path, prefix: str, seal: Seal, excluded: frozenset[str]) -> It
 
 
 def problems(bundle: Bundle, seal: Seal, things: list[Found]) -> Iterator[tuple[str, str]]:
-    """Path and what is wrong, for every file and link not as sealed. Nested code is for the caller to check."""
+    """Path and what is wrong, for every file and link not as sealed. Nested code is left to the caller."""
     names = {each.name for each in things}
     for thing in things:
         entry = seal.entries.get(thing.name)
