@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import struct
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def unpack(number: int, data: bytes, size: int) -> bytes:
         plain = _UNPACKERS[number](data, size)
     except KeyError:
         raise ImageFault(f"the disk image is packed in an unknown way ({number:#x})") from None
-    except (zlib.error, lzma.LZMAError, lzfse.error, OSError, ValueError, EOFError) as error:
+    except (zlib.error, lzma.LZMAError, lzfse.error, struct.error, OSError, ValueError, EOFError) as error:
         raise ImageFault("a chunk of the disk image cannot be unpacked", details=(str(error),)) from error
     if len(plain) != size:
         raise ImageFault("a chunk of the disk image does not come to the length it should have")
@@ -82,8 +83,35 @@ def _unlzma(data: bytes, size: int) -> bytes:
 
 
 def _unlzfse(data: bytes, size: int) -> bytes:
+    if _lzfse_length(data, size) > size:
+        raise ValueError("more data than announced")
     return bytes(lzfse.decompress(data))
 
+
+def _lzfse_length(data: bytes, enough: int) -> int:
+    """Sum what the stream's blocks say they hold, up to `enough`: the library itself knows no limit.
+
+    Blocks as in Apple's lzfse_internal.h (little-endian): a magic word, the unpacked length, then by kind the
+    packed length (bvxn), the lengths of header, literals and matches in bit fields (bvx2), or nothing (bvx-).
+    """
+    at = total = 0
+    while total <= enough and (magic := data[at : at + 4]) != b"bvx$":
+        (length,) = _LZFSE_LENGTH.unpack_from(data, at + 4)
+        total += length
+        if magic == b"bvx-":
+            at += 8 + length
+        elif magic == b"bvxn":
+            at += 12 + _LZFSE_LENGTH.unpack_from(data, at + 8)[0]
+        elif magic == b"bvx2":
+            literals, matches, header = _LZFSE_FIELDS.unpack_from(data, at + 8)
+            at += (header & 0xFFFFFFFF) + (literals >> 20 & 0xFFFFF) + (matches >> 40 & 0xFFFFF)
+        else:
+            raise ValueError("unknown block")
+    return total
+
+
+_LZFSE_LENGTH = struct.Struct("<I")
+_LZFSE_FIELDS = struct.Struct("<3Q")
 
 _UNPACKERS: Mapping[int, Callable[[bytes, int], bytes]] = MappingProxyType(
     {ZLIB: _unzlib, BZIP2: _unbzip2, LZFSE: _unlzfse, LZMA: _unlzma}
