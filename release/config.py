@@ -81,7 +81,7 @@ class Notary(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sparkle(Struct, frozen=True, forbid_unknown_fields=True):
-    """The EdDSA key. `public_key` (or `env:NAME`) is what installed apps trust; the other is checked against it."""
+    """The EdDSA key. `public_key` (or `env:NAME`) is what installed apps trust; the two are compared."""
 
     private_key: Uri
     public_key: str | None = None

@@ -22,7 +22,7 @@ KEY = "appcast.xml"
 def item_for(
     config: Config, version: Version, *, image_name: str, signature: str, length: int, notes: str, now: int
 ) -> Item:
-    """The item that offers this release. `length` in bytes, `signature` base64, `notes` HTML, `now` in seconds."""
+    """The item that offers this release. `length` in bytes, `signature` base64, `notes` HTML, `now` epoch."""
     return Item(
         version=version.build,
         short_version=version.version,

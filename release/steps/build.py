@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,14 @@ from release.pipeline import Advance, Needs, Step
 from release.steps.job import Facts, Job, paths, tools, tree_size
 
 if TYPE_CHECKING:
-    from release.bundle.options import BundleSpec
+    from release.bundle.spec import BundleSpec
 
 BRIDGE = Path("app/bridge")
 APP_LOCK = Path("requirements/app.txt")
+RUNTIME_EPOCH = 1_767_225_600  # embedding gives every file the release's own time
+RUNTIME_CODE = (
+    "child", "compile", "cross", "imports", "job", "launcher", "native", "options", "runtime", "thin", "tree",
+)  # fmt: skip
 
 
 def _inputs_needs(job: Job) -> Needs:
@@ -85,7 +89,7 @@ def _modules(job: Job) -> Path:
 
 
 def _spec(job: Job) -> BundleSpec:
-    from release.bundle.options import BundleSpec
+    from release.bundle.spec import BundleSpec
 
     app = job.config.app
     return BundleSpec(
@@ -105,41 +109,41 @@ def _spec(job: Job) -> BundleSpec:
     )
 
 
-def _runtime_key(job: Job) -> str:
-    """A digest of all that the runtime depends on; the app's own code is not part of it, its imports are."""
-    from release.bundle.build import imports_of
-    from release.digests import content_digest
-
-    material = {
-        "imports": imports_of(job.root),
-        "lock": sha256(job.root / APP_LOCK),
-        "python": [job.python, platform.python_version()],
-        "arch": job.config.app.arch,
-        "name": [job.config.app.name, job.config.bundle_id],
-        "inputs": json.loads(job.places.inputs_note.read_text("utf-8")),
-        "tools": tools("py2app", "macholib", "modulegraph", "setuptools"),
-        "code": content_digest(job.root / "release" / "bundle"),
-    }
-    return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
+def _runtime_spec(job: Job) -> BundleSpec:
+    """The spec without what changes from build to build, so that one runtime serves many."""
+    return replace(_spec(job), version="0", build="0", epoch=RUNTIME_EPOCH)
 
 
 def _bundle_needs(job: Job) -> Needs:
-    from release.bundle.build import imports_of
+    from release.bundle.runtime import runtime_inputs
 
     return Needs(
         files=[job.root / APP_LOCK],
-        settings={"imports": imports_of(job.root), "name": job.config.app.name, "id": job.config.bundle_id},
+        settings=dict(runtime_inputs(_runtime_spec(job))),
         tools=tools("py2app", "macholib", "modulegraph", "setuptools"),
-        code=["release/bundle"],
+        code=[f"release/bundle/{name}.py" for name in RUNTIME_CODE],
         after=["inputs"],
     )
 
 
+def _runtime_key(job: Job) -> str:
+    """A digest of all that the runtime depends on. The app's own code is not among it, its imports are."""
+    needs = _bundle_needs(job)
+    material = {
+        "lock": sha256(job.root / APP_LOCK),
+        "settings": needs.settings,
+        "tools": needs.tools,
+        "code": [sha256(job.root / name) for name in needs.code],
+        "inputs": json.loads(job.places.inputs_note.read_text("utf-8")),
+    }
+    return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
+
+
 def _runtime(job: Job) -> Path:
     """The runtime app in the cache, built by py2app if it isn't there."""
-    from release.bundle.build import build_runtime
+    from release.bundle.runtime import build_runtime
 
-    spec = _spec(job)
+    spec = _runtime_spec(job)
     name = f"{spec.name}.app"
 
     def build(folder: Path) -> None:

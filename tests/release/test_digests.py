@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from release.digests import Digests, content_digest
+from release.files import point_link, write_atomic
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    (root / "sub").mkdir(parents=True)
+    (root / "sub" / "file").write_text("text")
+    (root / "link").symlink_to("sub/file")
+    return root
+
+
+def changes(root: Path):
+    yield "bytes", lambda: (root / "sub" / "file").write_text("TEXT")
+    yield "mode", lambda: (root / "sub" / "file").chmod(0o755)
+    yield "link", lambda: ((root / "link").unlink(), (root / "link").symlink_to("sub"))
+    yield "name", lambda: (root / "sub" / "file").rename(root / "sub" / "file2")
+    yield "added", lambda: (root / "sub" / "more").write_text("")
+    yield "empty folder", lambda: (root / "empty").mkdir()
+
+
+def test_every_kind_of_change_shows(tree: Path, tmp_path: Path) -> None:
+    digests = Digests(tmp_path / "cache.json")
+    seen = {digests.of(tree)}
+    for name, change in changes(tree):
+        change()
+        digest = digests.of(tree)
+        assert digest not in seen, name
+        assert digest == content_digest(tree)
+        seen.add(digest)
+
+
+def test_time_alone_is_no_change(tree: Path, tmp_path: Path) -> None:
+    digests = Digests(tmp_path / "cache.json")
+    before = digests.of(tree)
+    os.utime(tree / "sub" / "file", (1, 1))
+    assert digests.of(tree) == before
+
+
+def test_same_size_and_mtime_is_still_noticed(tree: Path, tmp_path: Path) -> None:
+    digests = Digests(tmp_path / "cache.json")
+    path = tree / "sub" / "file"
+    info = path.stat()
+    before = digests.of(tree)
+    path.write_text("tEXT")
+    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+    assert digests.of(tree) != before
+
+
+def test_cache_survives_and_a_broken_one_does_no_harm(tree: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache.json"
+    first = Digests(cache)
+    digest = first.of(tree)
+    first.save()
+    assert Digests(cache).of(tree) == digest
+    cache.write_text('{"x": [1]}')
+    assert Digests(cache).of(tree) == digest
+    assert Digests(cache).of(tmp_path / "nothing") == "absent"
+
+
+def test_atomic_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    write_atomic(target, b"one")
+    write_atomic(target, b"two", mode=0o600)
+    assert target.read_bytes() == b"two"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert target.stat().st_mode & 0o777 == 0o600
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(OSError):
+        write_atomic(folder, b"x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_point_link_replaces(tmp_path: Path) -> None:
+    link = tmp_path / "current"
+    point_link(link, "a")
+    point_link(link, "b")
+    assert str(link.readlink()) == "b"
