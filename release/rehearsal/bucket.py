@@ -63,7 +63,7 @@ class Bucket:
     One process may have several, but not two of the same `name` at a time.
     """
 
-    def __init__(self, folder: Path, *, name: str = "releases") -> None:
+    def __init__(self, folder: Path, name: str = "releases") -> None:
         self.folder = folder
         self.name = name
         self.access_key = "rehearsal-" + secrets.token_hex(8)
