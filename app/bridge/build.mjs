@@ -1,17 +1,30 @@
 // Builds src/main.mjs and everything it needs into one file that Bun and Node (22.13 or later) both run.
 //   bun build.mjs ENTRY OUTPUT
 // The "bun" condition picks the SDK's flat build; its other one loads chunks by name at run time and cannot be
-// bundled. That build wants bun:sqlite, which Node has not: the bridge keeps its state in memory (src/store.mjs),
-// so a stub takes its place.
+// bundled. That build takes two things only Bun has: bun:sqlite, replaced by a stub because the bridge keeps its
+// state in memory (src/store.mjs), and import.meta.require, replaced by its portable spelling.
+const FLAT_SDK = /[\\/]@cursor[\\/]sdk[\\/]dist[\\/]bundled[\\/]index\.js$/;
+const BUN_REQUIRE = 'import.meta.require';
+const REQUIRE = 'createRequire(import.meta.url)';
+const IMPORT = 'import { createRequire } from "node:module";\n';
 const STUB = `export class Database {
   constructor() { throw new Error('the bridge has no SQLite'); }
 }`;
 
-const withoutSqlite = {
-  name: 'without-sqlite',
+function replaceOnce(text, from, to) {
+  if (text.split(from).length !== 2) throw new Error(`the SDK has ${from} not exactly once: look at build.mjs`);
+  return text.replace(from, to);
+}
+
+const portable = {
+  name: 'portable',
   setup(build) {
     build.onResolve({ filter: /^bun:sqlite$/ }, () => ({ path: 'sqlite', namespace: 'absent' }));
     build.onLoad({ filter: /./, namespace: 'absent' }, () => ({ contents: STUB, loader: 'js' }));
+    build.onLoad({ filter: FLAT_SDK }, async ({ path }) => ({
+      contents: IMPORT + replaceOnce(await Bun.file(path).text(), BUN_REQUIRE, REQUIRE),
+      loader: 'js',
+    }));
   },
 };
 
@@ -22,7 +35,7 @@ const built = await Bun.build({
   format: 'esm',
   conditions: ['bun'],
   minify: true,
-  plugins: [withoutSqlite],
+  plugins: [portable],
 });
 if (!built.success || built.outputs.length !== 1) {
   for (const message of built.logs) console.error(String(message));
