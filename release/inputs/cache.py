@@ -90,12 +90,13 @@ class Cache:
         def build(folder: Path) -> None:
             archive = self.fetch(pin, runner=runner)
             require_digest(pin, archive)
-            unpack(archive, folder)
+            unpack(archive, folder, pin.keeps)
             check_vendor(pin, folder)
 
-        # The signature is part of the name: a pin that asks for another one must not find an old answer.
-        checked = f"-{pin.team_id}" if pin.team_id else ""
-        return self._once("trees", f"{pin.expected.key[:71]}{checked}", build)
+        # What was unpacked and which signature was asked for are part of the name: a pin that asks for
+        # something else must not find an old answer.
+        asked = hashlib.sha256(f"{pin.team_id}\0{pin.signed}\0{pin.only}".encode()).hexdigest()[:8]
+        return self._once("trees", f"{pin.expected.key[:71]}-{asked}", build)
 
     def derived(self, key: str, build: Callable[[Path], None]) -> Path:
         """Give the folder for `key`, which names all that it depends on; `build` fills it if it is absent."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import fnmatch
 import hashlib
 import re
 from collections.abc import Collection, Mapping
@@ -73,7 +74,8 @@ class Pin:
     empty one marks a pin that still has to be made, and nothing is downloaded for it. `tag` is a wheel's
     tag: its platform alone (`macosx_11_0_arm64`, for a py3-none wheel) or all three parts
     (`cp311-cp311-macosx_11_0_universal2`). `signed` names, relative to the unpacked archive, the Mach-O that
-    must carry `team_id`'s Developer ID signature; shell wildcards may name several.
+    must carry `team_id`'s Developer ID signature; shell wildcards may name several. `only`
+    (wildcards, too) limits what is unpacked.
     """
 
     name: str
@@ -84,6 +86,11 @@ class Pin:
     tag: str = ""
     team_id: str | None = None
     signed: str = ""
+    only: str = ""
+
+    def keeps(self, name: str) -> bool:
+        """Whether a file of the archive is to be unpacked."""
+        return not self.only or fnmatch.fnmatchcase(name, self.only)
 
     @property
     def expected(self) -> Digest:

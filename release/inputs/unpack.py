@@ -11,7 +11,7 @@ import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
@@ -26,13 +26,21 @@ NATIVE: Final = (
 )
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar file into an existing folder; raises Fault INPUT_HASH if damaged or unsafe."""
+def everything(name: str) -> bool:
+    """Keep every name."""
+    return True
+
+
+def unpack(archive: Path, folder: Path, keep: Callable[[str], bool] = everything) -> None:
+    """Unpack a zip or tar file into an existing folder: what `keep` accepts, by its name in the archive.
+
+    Raises Fault INPUT_HASH if the archive is damaged or unsafe.
+    """
     try:
         if zipfile.is_zipfile(archive):
-            _unzip(archive, folder)
+            _unzip(archive, folder, keep)
         else:
-            _untar(archive, folder)
+            _untar(archive, folder, keep)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, UnicodeDecodeError) as error:
         raise _unsafe(archive, f"cannot be unpacked: {error}") from error
 
@@ -49,11 +57,13 @@ def inside(root: PurePosixPath, name: str) -> bool:
     return True
 
 
-def _unzip(archive: Path, folder: Path) -> None:
+def _unzip(archive: Path, folder: Path, keep: Callable[[str], bool]) -> None:
     links: list[tuple[str, str]] = []
     with zipfile.ZipFile(archive) as source:
         for item in source.infolist():
             mode = item.external_attr >> 16
+            if not keep(item.filename):
+                continue
             if stat.S_ISLNK(mode):
                 links.append((item.filename, source.read(item).decode()))
             elif not item.is_dir():
@@ -64,10 +74,12 @@ def _unzip(archive: Path, folder: Path) -> None:
     _link_all(archive, folder, links)
 
 
-def _untar(archive: Path, folder: Path) -> None:
+def _untar(archive: Path, folder: Path, keep: Callable[[str], bool]) -> None:
     links: list[tuple[str, str]] = []
     with tarfile.open(archive) as source:
         for item in source:
+            if not keep(item.name):
+                continue
             stream = source.extractfile(item) if item.isreg() else None
             if stream is not None:
                 _write(archive, folder, item.name, stream, item.mode)
@@ -114,14 +126,17 @@ def _unsafe(archive: Path, what: str) -> Fault:
     )
 
 
-def walk(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Every entry below a folder, sorted, folders before their content; links are not followed."""
+def walk(folder: Path | str, keep: Callable[[str], bool] = bool) -> Iterator[os.DirEntry[str]]:
+    """Every entry below a folder whose name `keep` accepts, sorted, folders before their content.
+
+    Links are not followed; folders that are not kept are not entered.
+    """
     with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
+        ordered = sorted((entry for entry in entries if keep(entry.name)), key=lambda entry: entry.name)
     for entry in ordered:
         yield entry
         if entry.is_dir(follow_symlinks=False):
-            yield from walk(Path(entry.path))
+            yield from walk(entry.path, keep)
 
 
 def is_native(path: Path) -> bool:

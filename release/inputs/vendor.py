@@ -26,10 +26,7 @@ def check_vendor(pin: Pin, folder: Path) -> None:
 
 def verify_vendor(path: Path, team_id: str) -> None:
     """Raise Fault INPUT_TEAM, naming both teams, unless `path` has a sound signature of `team_id`."""
-    try:
-        from signing.verify import verify_macho  # loads cryptography, which a run from the cache can spare
-    except ModuleNotFoundError:
-        return
+    from signing.verify import verify_macho  # loads cryptography, which a run from the cache can spare
     report = verify_macho(path)
     problems = tuple(f"{problem.path}: {problem.what}" for problem in report.problems)
     if report.team_id == team_id and report.ok:
