@@ -14,7 +14,7 @@ from pathlib import Path
 
 from commands import Runner
 from errors import Exit
-from release.bundle import imports, options, thin, tree
+from release.bundle import imports, machos, options, thin, tree
 from release.bundle.compile import compile_file, require_python
 from release.bundle.imports import Import
 from release.bundle.job import Answer, Job
@@ -133,6 +133,7 @@ def _tidy(app: Path, spec: BundleSpec) -> None:
         tree.remove(path)
     _compile_loose(library)
     _drop_useless(library)
+    _drop_unused_libraries(app)
     tree.prune(app)
     thin.thin_tree(app, spec.slices)
     tree.settle(app, spec.epoch)
@@ -151,3 +152,28 @@ def _drop_useless(library: Path) -> None:
     for path in thin.files(library):
         if not options.useful(path.relative_to(library)):
             path.unlink()
+
+
+def _drop_unused_libraries(app: Path) -> None:
+    """Remove libraries in Contents/Frameworks that nothing loads.
+
+    py2app copies a library there even if its users find it beside themselves, by @loader_path.
+    """
+    while unused := _unused_libraries(app):
+        for path in unused:
+            path.unlink()
+
+
+def _unused_libraries(app: Path) -> set[Path]:
+    """Give the libraries there that no other file loads, so that one loaded only by an unused one is next."""
+    present = {path for path in (app / "Contents/Frameworks").glob("*.dylib") if path.is_file()}
+    loaded = {
+        place.resolve()
+        for path in thin.files(app)
+        if present and thin.slices_of(path)
+        for image in machos.images(path)
+        for reference in image.loads
+        for place in machos.candidates(reference, image, path, app / "Contents/MacOS")
+        if place.resolve() != path
+    }
+    return present - loaded
