@@ -18,7 +18,7 @@ BACKGROUND_NAME = ".background.tiff"
 VOLUME_ICON_NAME = ".VolumeIcon.icns"
 
 WINDOW_ORIGIN = (240, 160)
-ICON_ROW = 214  # points from the top of the window's content to the icons' centres
+ICON_ROW = 224  # points from the top of the window's content to the icons' centres
 ICON_INSET = 190  # points from the window's side to an icon's centre
 HIDDEN_ROW = 620  # where files hidden by default lie, for people who have made them visible
 TEXT_SIZE = 13
