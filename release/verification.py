@@ -1,0 +1,128 @@
+"""What a verification is made of: its rows, its outcome, and the verifiers that it puts to use."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from errors import Exit, Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row. `ok` is None for what was not checked; `detail` then says why."""
+
+    name: str
+    ok: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was checked at `site`, in order."""
+
+    site: str
+    version: str
+    build: str
+    rows: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether nothing that was checked is wrong."""
+        return all(row.ok is not False for row in self.rows)
+
+    def require(self) -> Verification:
+        """Return itself if ok; raise Fault, status VERIFY, with the failed rows otherwise."""
+        if self.ok:
+            return self
+        raise Fault(
+            "what is public is not what was released",
+            where=self.site,
+            details=tuple(f"{row.name}: {row.detail}" for row in self.rows if row.ok is False),
+            cure="run ./invoke release again; it publishes what is missing and replaces nothing",
+            status=Exit.VERIFY,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the verification as plain values for JSON."""
+        return {**asdict(self), "ok": self.ok}
+
+
+class Report(Protocol):
+    """What a signature verification returns; see signing.verify."""
+
+    @property
+    def certificates(self) -> tuple[bytes, ...]:
+        """DER, leaf first."""
+        ...
+
+    @property
+    def checked(self) -> int:
+        """Pages and files compared."""
+        ...
+
+    def require(self) -> Report:
+        """Return itself or raise Fault with the problems as details."""
+        ...
+
+
+class Image(Protocol):
+    """An open disk image; see release.image.reader."""
+
+    def checksums(self) -> list[str]:
+        """Problems, none if all hold."""
+        ...
+
+    def extract(self, dst: Path) -> None:
+        """Write the volume's content into a folder."""
+        ...
+
+
+class Tools(Protocol):
+    """The verifiers that this module puts to use."""
+
+    def open_image(self, path: Path) -> AbstractContextManager[Image]:
+        """Open a disk image."""
+        ...
+
+    def verify_image(self, path: Path, trust: bytes | None) -> Report:
+        """Verify a disk image's code signature."""
+        ...
+
+    def verify_app(self, path: Path, trust: bytes | None) -> Report:
+        """Verify an app's code signature, all nested code included."""
+        ...
+
+    def read_ticket(self, path: Path) -> bytes | None:
+        """Return a disk image's stapled ticket."""
+        ...
+
+
+class OwnTools:
+    """The project's own readers and verifiers; they run anywhere."""
+
+    def open_image(self, path: Path) -> AbstractContextManager[Image]:
+        """See Tools."""
+        from release.image.reader import DiskImage
+
+        return DiskImage.open(path)
+
+    def verify_image(self, path: Path, trust: bytes | None) -> Report:
+        """See Tools."""
+        from signing.verify import verify_image
+
+        return verify_image(path, trust=trust)
+
+    def verify_app(self, path: Path, trust: bytes | None) -> Report:
+        """See Tools."""
+        from signing.verify import verify_app
+
+        return verify_app(path, trust=trust)
+
+    def read_ticket(self, path: Path) -> bytes | None:
+        """See Tools."""
+        from signing.staple import read_ticket
+
+        return read_ticket(path)
