@@ -1,11 +1,21 @@
-"""Whether a file carries its vendor's own signature."""
+"""Whether a file carries its vendor's own signature.
+
+signing.verify tells whether a signature is sound in itself; who issued its certificates is asked here. A team
+id alone proves nothing: anybody can write one into a certificate of their own.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Final
 
 from errors import Exit, Fault
 from release.inputs.pins import Pin
+
+# SHA-256 of the "Apple Root CA" certificate, in DER, as Apple's certificate authority page publishes it; both
+# intermediates of Developer ID hang from it.
+APPLE_ROOT_CA: Final = "b0b1730ecbc7ff4505142c49f1295e6eda6bcaed7e2c68c5be91b5a11001f024"
 
 
 def check_vendor(pin: Pin, folder: Path) -> None:
@@ -25,16 +35,30 @@ def check_vendor(pin: Pin, folder: Path) -> None:
 
 
 def verify_vendor(path: Path, team_id: str) -> None:
-    """Raise Fault INPUT_TEAM, naming both teams, unless `path` has a sound signature of `team_id`."""
+    """Raise Fault INPUT_TEAM, naming both teams, unless `path` has a sound signature of `team_id`.
+
+    Every architecture in it must be signed, with certificates that Apple issued.
+    """
     from signing.verify import verify_macho  # loads cryptography, which a run from the cache can spare
+
     report = verify_macho(path)
-    problems = tuple(f"{problem.path}: {problem.what}" for problem in report.problems)
-    if report.team_id == team_id and report.ok:
+    teams = {code.directory.team_id if code.directory else None for code in report.codes} or {None}
+    roots = {
+        hashlib.sha256(code.certificates()[-1]).hexdigest() for code in report.codes if code.certificates()
+    }
+    if report.ok and teams == {team_id} and roots == {APPLE_ROOT_CA}:
         return
+    problems = [f"{problem.path}: {problem.what}".removeprefix(": ") for problem in report.problems]
+    if roots - {APPLE_ROOT_CA}:
+        problems.append("its certificates were not issued by Apple")
     raise Fault(
         f"{path.name} is not signed by the vendor it should come from",
         where=path,
-        details=(f"expected team {team_id}", f"found    {report.team_id or 'none'}", *problems[:8]),
+        details=(
+            f"expected team {team_id}",
+            f"found team    {', '.join(sorted(team or 'none' for team in teams))}",
+            *problems[:8],
+        ),
         cure="do not use it: choose a version that its vendor signed",
         status=Exit.INPUT_TEAM,
     )
