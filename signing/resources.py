@@ -19,7 +19,27 @@ from signing.binary import Malformed
 from signing.bundle import Bundle, parse_plist
 
 MAX_RULES, MAX_PATTERN = 256, 256
-CHUNK = 1 << 20
+
+NESTED = (
+    "(Frameworks|SharedFrameworks|PlugIns|Plug-ins|XPCServices|Helpers|MacOS"
+    "|Library/(Automator|Spotlight|LoginItems))"
+)
+STANDARD_RULES: Mapping[str, Any] = {
+    "^.*": True,
+    "^[^/]+$": {"nested": True, "weight": 10.0},
+    f"^{NESTED}/": {"nested": True, "weight": 10.0},
+    r".*\.dSYM($|/)": {"weight": 11.0},
+    r"^(.*/)?\.DS_Store$": {"omit": True, "weight": 2000.0},
+    r"^Info\.plist$": {"omit": True, "weight": 20.0},
+    r"^PkgInfo$": {"omit": True, "weight": 20.0},
+    r"^version\.plist$": {"weight": 20.0},
+    r"^embedded\.provisionprofile$": {"weight": 20.0},
+    r"^Resources/": {"weight": 20.0},
+    r"^Resources/.*\.lproj/": {"optional": True, "weight": 1000.0},
+    r"^Resources/.*\.lproj/locversion.plist$": {"omit": True, "weight": 1100.0},
+    r"^Resources/Base\.lproj/": {"weight": 1010.0},
+}
+"""What codesign seals by, for bundles with a Resources folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +87,11 @@ class Seal:
         return max(matching, key=lambda rule: rule.weight, default=None)
 
 
+def standard_seal() -> Seal:
+    """A seal with the standard rules and nothing in it: to ask what would be sealed how."""
+    return Seal(_rules(STANDARD_RULES), {})
+
+
 def parse(data: bytes) -> Seal:
     """Read a CodeResources file; Malformed if it is not one. Old seals have only `rules` and `files`."""
     try:
@@ -77,10 +102,11 @@ def parse(data: bytes) -> Seal:
     rules, files = plist.get("rules2" if newer else "rules"), plist.get("files2" if newer else "files")
     if not isinstance(rules, dict) or not isinstance(files, dict) or len(rules) > MAX_RULES:
         raise Malformed("the resource seal has no rules or no files")
-    return Seal(
-        tuple(_rule(pattern, value) for pattern, value in rules.items()),
-        {name: _entry(name, value) for name, value in files.items()},
-    )
+    return Seal(_rules(rules), {name: _entry(name, value) for name, value in files.items()})
+
+
+def _rules(rules: Mapping[str, Any]) -> tuple[Rule, ...]:
+    return tuple(_rule(pattern, value) for pattern, value in rules.items())
 
 
 def _rule(pattern: str, value: Any) -> Rule:

@@ -1,0 +1,34 @@
+"""What signed code may do under the hardened runtime, as data."""
+
+from __future__ import annotations
+
+import plistlib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+Entitlements = Mapping[str, object]
+
+NONE: Entitlements = MappingProxyType({})
+
+JIT: Entitlements = MappingProxyType(
+    dict.fromkeys(
+        (
+            "com.apple.security.cs.allow-jit",
+            "com.apple.security.cs.allow-unsigned-executable-memory",
+            "com.apple.security.cs.disable-executable-page-protection",
+            "com.apple.security.cs.allow-dyld-environment-variables",
+            "com.apple.security.cs.disable-library-validation",
+        ),
+        True,
+    )
+)
+"""What a JavaScript runtime with a JIT compiler needs, and nothing else in an app may have.
+
+The set is the one Bun's own builds are signed with. Without it macOS ends the process at its first compiled
+function, which no notary notices.
+"""
+
+
+def to_plist(entitlements: Entitlements) -> bytes:
+    """Serialize for codesign's --entitlements: an XML property list with sorted keys."""
+    return plistlib.dumps(dict(entitlements), sort_keys=True)
