@@ -67,7 +67,7 @@ class Signing(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Notary(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where to notarize. Without `url` the rehearsal's stand-in answers."""
+    """Where to notarize. Without `url` the rehearsal's stand-in answers, and behaves as `stand_in` says."""
 
     way: Way = "auto"
     url: Url | None = None
@@ -78,6 +78,7 @@ class Notary(Struct, frozen=True, forbid_unknown_fields=True):
     apple_id: Uri | None = None
     password: Uri | None = None
     timeout_minutes: Positive = 45
+    stand_in: str = ""
 
 
 class Sparkle(Struct, frozen=True, forbid_unknown_fields=True):
@@ -296,6 +297,11 @@ def _check_rules(config: Config, path: Path) -> None:
             config.rehearsal and publish.endpoint is not None,
             "publish.endpoint",
             "a rehearsal has its own bucket",
+        ),
+        (
+            not config.rehearsal and bool(config.profile.notary.stand_in),
+            "notary.stand_in",
+            "production has none",
         ),
         (not config.rehearsal and local, "publish.site", "production can't be on loopback"),
         (

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from release.rehearsal.bucket import Bucket
     from release.store import Store
     from signing.identity import Identity
-    from signing.notary import Notary
     from signing.plan import Signer
+    from signing.submission import Notary
 
 
 class Services:
@@ -123,8 +123,11 @@ class Services:
                 status=Exit.CONFIG,
             )
         from release.rehearsal.apple import AppleStandIn
+        from release.rehearsal.apple_behaviour import Behaviour
 
-        return self._stack.enter_context(AppleStandIn(self._places.rehearsal / "apple", epoch=self._epoch))
+        behaviour = Behaviour.parse(self.config.profile.notary.stand_in)
+        state = self._places.rehearsal / "apple"
+        return self._stack.enter_context(AppleStandIn(state, behaviour=behaviour, epoch=self._epoch))
 
     @cached_property
     def notarizes_natively(self) -> bool:
@@ -161,6 +164,7 @@ class Services:
         wanted = self.config.profile.sparkle
         uri = self._placed(wanted.private_key)
         if self.config.rehearsal and uri.startswith("file:") and not Path(uri[5:]).exists():
+            Path(uri[5:]).parent.mkdir(parents=True, exist_ok=True)
             eddsa.generate(Path(uri[5:]))
         key = eddsa.load(uri, environ=os.environ)
         public = eddsa.public_key(key)

@@ -55,6 +55,11 @@ class Build(py2app.build_app.py2app):  # type: ignore[misc]
         type(self).graph = graph
         return graph
 
+    @classmethod
+    def built_in(cls) -> frozenset[str]:
+        """Name the modules that are compiled into the interpreter."""
+        return frozenset(sys.builtin_module_names)
+
     def collect_scripts(self) -> set[str]:
         """Give the scripts that are read for imports."""
         return {self.job.launcher, self.job.needs}
@@ -225,14 +230,14 @@ def run(path: Path, command: type[Build], prepare: Callable[[Job], None]) -> Non
         script_args=["--quiet", "py2app"],
     )
     chosen.seconds["all"] = time.perf_counter() - started
-    missing = tuple(name for name in job.required if not _found(chosen.graph, name))
+    missing = tuple(name for name in job.required if not _found(chosen, name))
     Answer(str(Path(job.dist, f"{job.name}.app")), missing, chosen.seconds).write(
         path.with_name("answer.json")
     )
 
 
-def _found(graph: Any, name: str) -> bool:
-    if name == "sys":  # modulegraph takes it for an unknown
+def _found(build: Any, name: str) -> bool:
+    if name in build.built_in():  # compiled in: py2app drops these from its graph in the end
         return True
-    node = graph.findNode(name)
+    node = build.graph.findNode(name)
     return node is not None and not isinstance(node, modulegraph.modulegraph.MissingModule)

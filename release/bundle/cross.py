@@ -145,6 +145,11 @@ class CrossBuild(child.Build):
 
     target: Target
 
+    @classmethod
+    def built_in(cls) -> frozenset[str]:
+        """Name the modules that are compiled into the target's interpreter."""
+        return cls.target.built_in
+
     def _run(self) -> None:
         bootstrap = Path(self.job.work, "bootstrap")  # of this system's site-packages, py2app alone
         bootstrap.mkdir(exist_ok=True)

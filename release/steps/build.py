@@ -189,7 +189,7 @@ def _embed_run(job: Job, advance: Advance) -> Facts:
     build_bridge(job.root / BRIDGE, _modules(job), _bun(job, "host"), places.bridge, runner=services.runner)
     advance(1, 3)
     arch = job.config.app.arch
-    bun = {target: _bun(job, target) for target in _slices(arch)}
+    bun = [_bun(job, target) for target in _slices(arch)]
     sparkle = inputs.sparkle(services.cache, services.pins, runner=services.runner)
     embed(_spec(job), _runtime(job), places.embedded, bun=bun, bridge_js=places.bridge, sparkle=sparkle)
     return {"note": f"{job.version.version} ({job.version.build}), {tree_size(places.embedded) / 1e6:.0f} MB"}

@@ -14,6 +14,7 @@ from release.steps.job import Facts, Job, paths, tools
 
 if TYPE_CHECKING:
     from release.image.plan import ImagePlan
+    from signing.submission import Receipt
 
 
 def _sign_needs(job: Job) -> Needs:
@@ -110,29 +111,40 @@ def _notarize_needs(job: Job) -> Needs:
 
 
 def _notarize_run(job: Job, advance: Advance) -> Facts:
-    from signing.notary import wait
+    from signing.notary_wait import wait
 
-    places, notary = job.places, job.services.notary()
+    places, notary, wanted = job.places, job.services.notary(), job.config.profile.notary
     digest = job.fact("sign-image", "sha256")
-    submission = _submission(job, digest)
-    if submission is None:
-        submission = {"id": notary.submit(places.signed_image), "sha256": digest}
-        write_json(places.submission, submission)  # before anything else: this id can't be had again
+    id = _submitted(job, digest)
+    if id is None:
+        receipt = notary.submit(
+            places.signed_image, on_created=lambda created: _remember(job, created), on_progress=advance
+        )
+        _remember(job, receipt, uploaded=True)
+        id = receipt.id
     if not job.wait:
-        raise pending(submission["id"])
-    log = wait(notary, submission["id"], timeout=job.config.profile.notary.timeout_minutes * 60)
-    write_json(places.notary_log, log.raw)
-    warnings = sum(issue.severity == "warning" for issue in log.issues)
-    note = f"Accepted, {warnings} warning(s)" if warnings else "Accepted"
-    return {"id": submission["id"], "note": note}
+        raise pending(id)
+    # The stand-in answers at once; Apple is asked with patience.
+    first = 0.05 if job.config.rehearsal else 5.0
+    log = wait(notary, id, timeout=wanted.timeout_minutes * 60, sha256=digest, first=first)
+    write_json(places.notary_log, dict(log.raw))
+    warnings = [issue.text for issue in log.issues if issue.severity == "warning"]
+    note = f"Accepted, {len(warnings)} warning(s): {warnings[0]}" if warnings else "Accepted"
+    return {"id": id, "note": note}
 
 
-def _submission(job: Job, digest: str) -> dict[str, str] | None:
-    """The recorded submission of exactly these bytes. They are never submitted twice unless asked to."""
-    if "notarize" in job.force or not job.places.submission.is_file():
+def _submitted(job: Job, digest: str) -> str | None:
+    """The id under which exactly these bytes are with Apple. They are never sent twice unless asked to."""
+    if {"notarize", "all"} & job.force or not job.places.submission.is_file():
         return None
-    found: dict[str, str] = json.loads(job.places.submission.read_text("utf-8"))
-    return found if found["sha256"] == digest else None
+    found = json.loads(job.places.submission.read_text("utf-8"))
+    # An id without its upload is of no use: the permission to upload went with the process that had it.
+    return str(found["id"]) if found["sha256"] == digest and found["uploaded"] else None
+
+
+def _remember(job: Job, receipt: Receipt, *, uploaded: bool = False) -> None:
+    note = {"id": receipt.id, "sha256": receipt.sha256, "uploaded": uploaded}
+    write_json(job.places.submission, note)
 
 
 def pending(submission: str) -> Fault:
@@ -149,7 +161,8 @@ def _staple_needs(job: Job) -> Needs:
 
 
 def _staple_run(job: Job, advance: Advance) -> Facts:
-    from signing.staple import fetch_ticket, read_ticket, record_name, staple_image
+    from signing.staple import read_ticket, staple_image
+    from signing.ticket import fetch_ticket, record_name
     from signing.verify import verify_image
 
     places = job.places
