@@ -26,6 +26,7 @@ from commands import Runner
 from errors import Exit, Fault
 from release.inputs import npm, pypi, url
 from release.inputs.pins import Digest, Pin
+from release.inputs.pkg import is_package, unpack_package
 from release.inputs.unpack import normalise, unpack, walk
 from release.inputs.vendor import check_vendor
 
@@ -90,7 +91,7 @@ class Cache:
         def build(folder: Path) -> None:
             archive = self.fetch(pin, runner=runner)
             require_digest(pin, archive)
-            unpack(archive, folder, pin.keeps)
+            (unpack_package if is_package(archive) else unpack)(archive, folder, pin.keeps)
             check_vendor(pin, folder)
 
         # What was unpacked and which signature was asked for are part of the name: a pin that asks for

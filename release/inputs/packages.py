@@ -48,9 +48,9 @@ def site_packages(
 ) -> Path:
     """Give a folder with the packages of a hashed requirements file, for a Mac of one architecture or both.
 
-    No byte code, no scripts, no installer's notes: the same lock gives the same bytes. `minimum` is the oldest
-    macOS to run on. Raises Fault INPUT_HASH if a download does not match the lock, INPUT_MISSING if a package
-    has no wheel for that Mac, NETWORK, DISK.
+    No byte code, no scripts, no installer's notes: the same lock gives the same bytes. `minimum` is the
+    oldest macOS to run on. Raises Fault INPUT_HASH if a download does not match the lock, INPUT_MISSING if a
+    package has no wheel for that Mac, NETWORK, DISK.
     """
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     key = f"site-packages {arch} {python} {minimum} {digest} {FORMAT}"
