@@ -11,7 +11,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
 from typing import Literal
@@ -64,16 +64,13 @@ class Finding:
     id: str
     path: str
     what: str
+    severity: Severity = field(init=False)  # an error stops the release
+    cure: str = field(init=False)
 
-    @property
-    def severity(self) -> Severity:
-        """Whether it stops the release."""
-        return CHECKS[self.id][0]
-
-    @property
-    def cure(self) -> str:
-        """What to do about it."""
-        return CHECKS[self.id][1]
+    def __post_init__(self) -> None:
+        severity, cure = CHECKS[self.id]
+        object.__setattr__(self, "severity", severity)
+        object.__setattr__(self, "cure", cure)
 
     def __str__(self) -> str:
         return f"{self.id}: {self.path}: {self.what}"
