@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,7 +78,7 @@ class Connection:
             self.link.writer.write(frames.encode(message))
 
     @contextlib.contextmanager
-    def listen(self, number: int) -> Any:
+    def listen(self, number: int) -> Iterator[asyncio.Queue[frames.Event]]:
         """Collect the events of run `number`."""
         queue: asyncio.Queue[frames.Event] = asyncio.Queue()
         self._runs[number] = queue

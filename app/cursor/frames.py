@@ -43,6 +43,7 @@ class Tokens(msgspec.Struct, frozen=True, rename="camel"):
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Done(msgspec.Struct, frozen=True, tag_field="event", tag="done"):

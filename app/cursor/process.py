@@ -25,6 +25,7 @@ END_TIMEOUT = 1.0  # seconds between SIGTERM and SIGKILL
 STREAM_LIMIT = 1 << 20
 SOCKET_PATH_LIMIT = 100  # bytes; macOS allows 103
 LAST_WORDS = 10  # lines of stderr kept
+LONGEST_LINE = 300  # Node quotes the source line, and the bridge has lines of a megabyte
 
 
 class LaunchError(Exception):
@@ -54,7 +55,8 @@ class _Tail:
 
     async def _read(self, stream: asyncio.StreamReader) -> None:
         while chunk := await stream.read(4096):
-            self.lines.extend(line for line in chunk.decode("utf-8", "replace").splitlines() if line.strip())
+            lines = (line.strip() for line in chunk.decode("utf-8", "replace").splitlines())
+            self.lines.extend(line for line in lines if 0 < len(line) < LONGEST_LINE)
 
 
 async def launch(runtime: Runtime, settings: Settings) -> Link:

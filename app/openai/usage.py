@@ -11,11 +11,16 @@ from app.cursor.prices import CURRENCY, Price, cost
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer. `cached` is the part of `prompt` from a cache; `estimated`: counted by us."""
+    """Tokens of one answer.
+
+    `cached` is the part of `prompt` read from a cache, `reasoning` what the model spent on thinking;
+    `estimated` tells that they were counted here, by length.
+    """
 
     prompt: int
     completion: int
     cached: int = 0
+    reasoning: int = 0
     estimated: bool = False
 
 
@@ -35,7 +40,7 @@ def chat_usage(usage: Usage, price: Price) -> dict[str, Any]:
         "completion_tokens": usage.completion,
         "total_tokens": usage.prompt + usage.completion,
         "prompt_tokens_details": {"cached_tokens": usage.cached, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": 0},
         "cost": _cost(usage, price),
     }
 

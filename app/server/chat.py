@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
 import time
@@ -10,7 +9,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from app.cursor.client import Output, Prompt, RunFailed
 from app.cursor.frames import Done, Text, Tokens
@@ -21,11 +20,12 @@ from app.openai.errors import ApiError, no_such_model
 from app.openai.prompt import flatten
 from app.openai.usage import Usage, chat_usage, estimate
 from app.server.answers import Json
+from app.server.presence import EventStream, unless_left
 from app.server.state import State, state_of
 
 NO_KEY = "No Cursor API key is set. Set CURSOR_API_KEY (cursor.com, Settings, API Keys) and start again."
-SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
-CLIENT_GONE = 499
+
+Run = AsyncGenerator[Output, None]
 
 
 async def create_completion(request: Request) -> Response:
@@ -39,7 +39,7 @@ async def create_completion(request: Request) -> Response:
     answer = Answer(f"chatcmpl-{secrets.token_hex(14)}", int(time.time()), model.id)
     output = state_of(request).bridge.run(prompt)
     if chat.stream:
-        return await _streamed(chat, prompt, answer, output)
+        return await _streamed(request, chat, prompt, answer, output)
     return await _whole(request, prompt, answer, output)
 
 
@@ -79,32 +79,15 @@ def api_error(failure: RunFailed) -> ApiError:
             return ApiError(502, message, type="server_error", code="cursor_sdk_error")
 
 
-async def _whole(
-    request: Request, prompt: Prompt, answer: Answer, output: AsyncGenerator[Output, None]
-) -> Response:
-    collecting = asyncio.ensure_future(_collect(output))
-    leaving = asyncio.ensure_future(_left(request))
+async def _whole(request: Request, prompt: Prompt, answer: Answer, output: Run) -> Response:
     try:
-        await asyncio.wait((collecting, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not collecting.done():
-            return Response(status_code=CLIENT_GONE)  # nobody is there to read it
-        text, tokens = collecting.result()
+        text, tokens = await unless_left(request, _collect(output))
     except RunFailed as failure:
         raise api_error(failure) from None
-    finally:
-        leaving.cancel()
-        collecting.cancel()
-        with contextlib.suppress(asyncio.CancelledError, RunFailed):
-            await collecting
     return Json(answer.completion(text, _usage(prompt, text, tokens)))
 
 
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _collect(output: AsyncGenerator[Output, None]) -> tuple[str, Tokens | None]:
+async def _collect(output: Run) -> tuple[str, Tokens | None]:
     pieces: list[str] = []
     tokens: Tokens | None = None
     async with contextlib.aclosing(output) as events:
@@ -118,19 +101,18 @@ async def _collect(output: AsyncGenerator[Output, None]) -> tuple[str, Tokens | 
 
 
 async def _streamed(
-    chat: ChatRequest, prompt: Prompt, answer: Answer, output: AsyncGenerator[Output, None]
+    request: Request, chat: ChatRequest, prompt: Prompt, answer: Answer, output: Run
 ) -> Response:
     """Wait for the first output before the status is sent: until then a failure has a status of its own."""
     try:
-        first = await anext(output)
+        first = await unless_left(request, anext(output))
     except RunFailed as failure:
         raise api_error(failure) from None
-    body = _chunks(chat, prompt, answer, first, output)
-    return StreamingResponse(body, media_type="text/event-stream", headers=SSE_HEADERS)
+    return EventStream(_chunks(chat, prompt, answer, first, output))
 
 
 async def _chunks(
-    chat: ChatRequest, prompt: Prompt, answer: Answer, first: Output, output: AsyncGenerator[Output, None]
+    chat: ChatRequest, prompt: Prompt, answer: Answer, first: Output, output: Run
 ) -> AsyncGenerator[bytes, None]:
     pieces: list[str] = []
     yield sse.event(answer.chunk({"role": "assistant", "content": ""}))
@@ -152,7 +134,7 @@ async def _chunks(
     yield sse.DONE
 
 
-async def _rest(first: Output, output: AsyncGenerator[Output, None]) -> AsyncGenerator[Output, None]:
+async def _rest(first: Output, output: Run) -> Run:
     async with contextlib.aclosing(output):
         yield first
         async for event in output:
@@ -167,4 +149,6 @@ def _counted(tokens: Tokens | None) -> Usage | None:
     if tokens is None:
         return None
     prompt = tokens.input_tokens + tokens.cache_read_tokens + tokens.cache_write_tokens
-    return Usage(prompt, tokens.output_tokens, cached=tokens.cache_read_tokens)
+    return Usage(
+        prompt, tokens.output_tokens, cached=tokens.cache_read_tokens, reasoning=tokens.reasoning_tokens
+    )

@@ -4,9 +4,11 @@ import { AuthenticationError, ConfigurationError, NetworkError, RateLimitError }
 // A run that fails says so only in its message: a Connect code in brackets, or a title of the backend's.
 const PREFIXES = [
   [/^\[(unauthenticated|permission_denied)\]/, 'authentication', false],
-  [/^\[resource_exhausted\]|usage limit|too many requests|rate limit/i, 'rate_limit', false],
+  [/usage limit/i, 'rate_limit', false],
+  [/^\[resource_exhausted\]|too many requests|rate limit/i, 'rate_limit', true],
   [/^\[(invalid_argument|not_found|failed_precondition)\]/, 'request', false],
-  [/^\[(unavailable|deadline_exceeded|aborted)\]/, 'unavailable', true],
+  [/^\[(unavailable|deadline_exceeded|aborted)\]|^\[unknown\] \[aborted\]/, 'unavailable', true],
+  [/without turnEnded|connection stalled/i, 'unavailable', true],
 ];
 
 /** A failure as sent over the socket. `kind` is one of authentication, rate_limit, request, unavailable,

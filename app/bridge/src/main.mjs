@@ -25,7 +25,14 @@ function serve(socket, token) {
     status: ({ id }) => send({ id, event: 'status', ...runs.status(), memory: process.memoryUsage.rss() }),
   };
   const decoder = new Decoder(({ op, ...message }) => operations[op]?.(message));
-  socket.on('data', (chunk) => decoder.push(chunk));
+  socket.on('data', (chunk) => {
+    try {
+      decoder.push(chunk);
+    } catch (error) {
+      console.error('the app sent what is no message:', error.message);
+      process.exit(1); // where the next frame begins is unknown
+    }
+  });
   socket.on('close', () => process.exit(0));
   socket.on('error', () => process.exit(1));
   send({ event: 'ready', token, ...runtime() });

@@ -36,12 +36,12 @@ async function discard(agent) {
 /** What a run reports: `{event: "text" | "thinking", text}`, once `{event: "done", usage?}` or
  *  `{event: "failed", kind, message, retryable}`. */
 class Run {
-  #emit;
-  #cancelled = null; // the failure to report instead of the SDK's
+  #send;
+  #ended = false; // the last event is out; what the SDK still says is nobody's business
   #handle = null;
 
-  constructor(emit) {
-    this.#emit = emit;
+  constructor(send) {
+    this.#send = send;
   }
 
   async go(request) {
@@ -49,47 +49,47 @@ class Run {
     let agent = null;
     try {
       agent = await createAgent(request);
-      this.#check();
-      this.#handle = await agent.send(request.prompt, { onDelta: ({ update }) => this.#update(update) });
-      this.#check();
-      this.#finish(await this.#handle.wait());
+      if (!this.#ended) await this.#converse(agent, request.prompt);
     } catch (error) {
-      this.#fail(error === this ? this.#cancelled : fromError(error));
+      this.#fail(fromError(error));
     } finally {
       clearTimeout(timer);
       if (agent) await discard(agent);
     }
   }
 
-  /** End the run at the backend; it then reports `reason`. */
+  /** Report `reason` at once and end the run at the backend. */
   stop(reason) {
-    if (this.#cancelled) return;
-    this.#cancelled = reason;
+    this.#fail(reason);
     this.#handle?.cancel().catch(() => {});
   }
 
-  #check() {
-    if (!this.#cancelled) return;
-    this.#handle?.cancel().catch(() => {});
-    throw this;
+  async #converse(agent, prompt) {
+    this.#handle = await agent.send(prompt, { onDelta: ({ update }) => this.#update(update) });
+    if (this.#ended) await this.#handle.cancel(); // stopped while it was being sent
+    this.#finish(await this.#handle.wait());
   }
 
   #update(update) {
-    if (!guard.alive()) return this.stop(failure('guard', 'output arrived past the guard against built-in tools'));
-    if (this.#cancelled) return;
+    if (!guard.alive()) this.stop(failure('guard', 'output arrived past the guard against built-in tools'));
     if (update.type === 'text-delta') this.#emit({ event: 'text', text: update.text });
     if (update.type === 'thinking-delta') this.#emit({ event: 'thinking', text: update.text });
   }
 
   #finish({ status, error, usage }) {
-    if (this.#cancelled) this.#fail(this.#cancelled);
-    else if (status === 'finished') this.#emit({ event: 'done', usage: usage ?? null });
+    if (status === 'finished') this.#emit({ event: 'done', usage: usage ?? null }, true);
     else if (status === 'cancelled') this.#fail(failure('cancelled', 'the run was cancelled'));
     else this.#fail(fromMessage(error?.message));
   }
 
   #fail(reason) {
-    this.#emit({ event: 'failed', ...reason });
+    this.#emit({ event: 'failed', ...reason }, true);
+  }
+
+  #emit(event, last = false) {
+    if (this.#ended) return;
+    this.#ended = last;
+    this.#send(event);
   }
 }
 
@@ -100,8 +100,11 @@ export class Runs {
   async start({ id, ...request }, send) {
     const run = new Run((event) => send({ id, ...event }));
     this.#running.set(id, run);
-    await run.go(request);
-    this.#running.delete(id);
+    try {
+      await run.go(request);
+    } finally {
+      this.#running.delete(id);
+    }
   }
 
   cancel({ id }) {
