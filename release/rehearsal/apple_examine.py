@@ -82,10 +82,9 @@ class Examiner:
 
     def _image(self, upload: Path, name: str) -> Review:
         image = Found(verify_image(upload), name, upload)
-        whole = _join(_examined([image]), _damage(upload, name))
-        if not whole.accepted:
-            return whole
-        return _join(whole, self._unpacked(upload, name, _extract, empty_is_fine=True))
+        damage = _damage(upload, name)
+        inside = self._unpacked(upload, name, _extract, empty_is_fine=True) if damage.accepted else damage
+        return _join(_examined([image]), inside)
 
     def _unpacked(
         self, upload: Path, name: str, extract: Callable[[Path, Path], None], *, empty_is_fine: bool = False
