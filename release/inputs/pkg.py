@@ -16,7 +16,8 @@ from release.inputs.payload import Header, decoded, entries
 from release.inputs.unpack import everything, inside
 from release.inputs.xar import MAGIC, BadPackage, exactly, members, section
 
-FOLDER, LINK, FILE = 0o040000, 0o120000, 0o100000
+FOLDER, LINK, FILE = 0o040000, 0o120000, 0o100000  # of a mode, by stat.h
+DAMAGE = (BadPackage, EOFError, ValueError, gzip.BadGzipFile, lzma.LZMAError, struct.error, zlib.error)
 
 
 def is_package(path: Path) -> bool:
