@@ -136,9 +136,11 @@ def config(c: Context, profile: str = "rehearsal", set: Any = ()) -> None:
 @guarded
 def smoke(c: Context, app: str = "") -> None:
     """Boot the packaged server from the bundle's own byte code and ask it a few things."""
-    from release.smoke import smoke_current
+    from release.smoke import show, try_app
 
-    smoke_current(ROOT, Path(app) if app else None).print(console())
+    report = try_app(ROOT, Path(app).resolve() if app else None)
+    show(report, console())
+    report.require()
 
 
 @task(help={"only": "pytest's -k", "fast": "leave out what builds or boots something real"})

@@ -64,7 +64,7 @@ def files(done: Done) -> list[tuple[str, str, str]]:
 def _verified(done: Done, console: Console) -> None:
     if not done.places.verification.is_file():
         return
-    rows = json.loads(done.places.verification.read_text("utf-8"))["checks"]
+    rows = json.loads(done.places.verification.read_text("utf-8"))["rows"]
     for row in rows:
         mark = "[green]verified[/]   " if row["ok"] else "[red]failed[/]     "
         console.print(f"  {mark} {row['name']}: {row['detail']}", highlight=False)
@@ -107,36 +107,40 @@ def configuration(config: Config, console: Console, environ: dict[str, str] | No
     """Print what is in force: every key, and for a secret where it comes from and whether it is there."""
     from signing.secrets import present
 
+    table = ""
     for key, value in flatten(config):
-        shown: Any = value
+        group, _, name = key.partition(".")
+        if group != table:
+            table = group
+            console.print(f"\n[bold]{table}[/]", highlight=False)
+        note = ""
         if isinstance(value, str) and value.split(":")[0] in ("env", "file", "keychain"):
-            there = present(value, environ=environ)
-            shown = f"{value} ({'unknown' if there is None else 'set' if there else 'missing'})"
-        console.print(f"{key} = {shown}", highlight=False, markup=False, soft_wrap=True)
+            note = {None: "  [yellow]can't be told[/]", True: "  [green]set[/]", False: "  [red]missing[/]"}[
+                present(value, environ=environ)
+            ]
+        console.print(f"  {name:<22} {_toml(value)}{note}", highlight=False, soft_wrap=True)
+
+
+def _toml(value: Any) -> str:
+    """A value as release.toml writes it, safe for rich."""
+    text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    return text.replace("[", "\\[")
 
 
 def flatten(config: Config) -> list[tuple[str, Any]]:
-    """Dotted keys and values, sorted as in the file; inputs as `name = version digest`."""
+    """Dotted keys and values, in the file's order; an input as `version digest`."""
     import msgspec
 
     rows: list[tuple[str, Any]] = [("profile", config.profile_name)]
+    rows += [
+        (key, getattr(config.profile, key)) for key in ("bundle_id_suffix", "require_clean", "require_tag")
+    ]
     tables = {"app": config.app, "image": config.image}
     for name in ("signing", "notary", "sparkle", "publish"):
         tables[name] = getattr(config.profile, name)
     for table, values in tables.items():
-        rows += [
-            (f"{table}.{key}", value)
-            for key, value in msgspec.structs.asdict(values).items()
-            if value is not None
-        ]
-    rows += [
-        (key, getattr(config.profile, key)) for key in ("bundle_id_suffix", "require_clean", "require_tag")
-    ]
+        found = msgspec.structs.asdict(values).items()
+        rows += [(f"{table}.{key}", value) for key, value in found if value is not None]
     for name, pin in config.inputs.items():
-        rows.append(
-            (
-                f"inputs.{name}",
-                f"{pin.get('version', '')} {pin.get('digest', '')}" if isinstance(pin, dict) else pin,
-            )
-        )
+        rows.append((f"inputs.{name}", f"{pin['version']} {pin['digest'] or 'NOT PINNED'}"))
     return rows

@@ -65,7 +65,7 @@ def release(root: Path, options: Options, display: Display, *, runner: Runner | 
         digests = Digests(dist / ".digests.json")
         version, journal, home = choose(config, options, digests, runner, dist)
         with Services(config, home, runner, version.epoch) as services:
-            check_before(config, version, journal, services, runner)
+            check_before(config, version, journal, services)
             job = Job(config, version, home, services, journal, options.wait, options.selection.force)
             pipeline = Pipeline(
                 STEPS, job, root=root, folder=home.folder, journal=journal, digests=digests, display=display
@@ -140,25 +140,28 @@ def _taken(config: Config, name: str, base: str, epoch: int, dist: Path) -> dict
     return taken
 
 
-def check_before(
-    config: Config, version: Version, journal: Journal, services: Services, runner: Runner
-) -> None:
+def check_before(config: Config, version: Version, journal: Journal, services: Services) -> None:
     """Everything that would make the release fail late is looked at before anything is built."""
     if not config.rehearsal:
-        missing = [
-            f"{key} ({uri})"
-            for key, uri in configuration.secrets_of(config).items()
-            if secrets.present(uri) is False
-        ]
-        if missing:
-            raise secrets.SecretFault(
-                f"{len(missing)} secret(s) are missing",
-                cure="set them, or rehearse with ./invoke release",
-                details=tuple(missing),
-            )
+        _require_secrets(config, services)
     _ = services.sparkle_key  # raises if it isn't the key that installed apps trust
     if not journal.published:
         _check_rising(version, services)
+
+
+def _require_secrets(config: Config, services: Services) -> None:
+    """SecretFault naming every secret that this way of releasing needs and that isn't there."""
+    spare = ("notary.issuer", "notary.key_id", "notary.private_key")
+    if not services.notarizes_natively:
+        spare = ("notary.apple_id", "notary.password", "")
+    wanted = {key: uri for key, uri in configuration.secrets_of(config).items() if key not in spare}
+    missing = [f"{key} ({uri})" for key, uri in wanted.items() if secrets.present(uri) is False]
+    if missing:
+        raise secrets.SecretFault(
+            f"{len(missing)} secret(s) are missing",
+            cure="set them, or rehearse with ./invoke release",
+            details=tuple(missing),
+        )
 
 
 def _check_rising(version: Version, services: Services) -> None:

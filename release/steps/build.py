@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from release.files import sha256, write_json
 from release.pipeline import Advance, Needs, Step
@@ -17,6 +19,7 @@ from release.steps.job import Facts, Job, paths, tools, tree_size
 if TYPE_CHECKING:
     from release.bundle.spec import BundleSpec
 
+Target = Literal["arm64", "x86_64", "host"]
 BRIDGE = Path("app/bridge")
 APP_LOCK = Path("requirements/app.txt")
 RUNTIME_EPOCH = 1_767_225_600  # embedding gives every file the release's own time
@@ -36,14 +39,13 @@ def _inputs_needs(job: Job) -> Needs:
 def _inputs_run(job: Job, advance: Advance) -> Facts:
     from release import inputs
 
-    services, arch = job.services, job.config.app.arch
-    makers = (
-        lambda: _prefix(job),
-        lambda: _site_packages(job),
-        *(lambda target=target: _bun(job, target) for target in ("host", *_slices(arch))),
+    services, targets = job.services, ("host", *_slices(job.config.app.arch))
+    makers: list[Callable[[], object]] = [lambda: _prefix(job), lambda: _site_packages(job)]
+    makers += [partial(_bun, job, target) for target in targets]
+    makers += [
         lambda: inputs.sparkle(services.cache, services.pins, runner=services.runner),
         lambda: _modules(job),
-    )
+    ]
     for number, make in enumerate(makers):
         advance(number, len(makers))
         make()
@@ -52,7 +54,7 @@ def _inputs_run(job: Job, advance: Advance) -> Facts:
     return {"note": f"{len(used)} pinned"}
 
 
-def _slices(arch: str) -> tuple[str, ...]:
+def _slices(arch: str) -> tuple[Target, ...]:
     return ("arm64", "x86_64") if arch == "universal2" else (arch,)
 
 
@@ -76,7 +78,7 @@ def _site_packages(job: Job) -> Path:
     )
 
 
-def _bun(job: Job, target: str) -> Path:
+def _bun(job: Job, target: Target) -> Path:
     from release import inputs
 
     return inputs.bun(job.services.cache, job.services.pins, target, runner=job.services.runner)
