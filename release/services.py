@@ -138,16 +138,17 @@ class Services:
         """Whoever judges the image."""
         wanted = self.config.profile.notary
         if self.notarizes_natively:
-            from signing.notarytool import Notarytool
+            from signing.notarytool import AppleId, Notarytool
 
-            return Notarytool(self.runner, credentials=self._tool_credentials())
+            apple_id, password = self._secret(wanted.apple_id), self._secret(wanted.password)
+            team = self._value(self.config.profile.signing.team_id)
+            return Notarytool(self.runner, credentials=AppleId(apple_id, team, password))
         from signing.notary import ApiKey, NotaryClient
 
         if wanted.url is None:
             return NotaryClient(self.apple.notary_url, key=self.apple.api_key, s3_endpoint=self.apple.s3_url)
-        key = ApiKey(
-            self._secret(wanted.issuer), self._secret(wanted.key_id), self._secret(wanted.private_key)
-        )
+        pem = self._secret(wanted.private_key).encode()
+        key = ApiKey(self._secret(wanted.issuer), self._secret(wanted.key_id), pem)
         return NotaryClient(wanted.url, key=key)
 
     def ticket_url(self) -> str:
@@ -247,14 +248,6 @@ class Services:
 
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-"))
         return Path(folder)
-
-    def _tool_credentials(self) -> object:
-        from signing.notarytool import credentials_from
-
-        wanted = self.config.profile.notary
-        return credentials_from(
-            apple_id=wanted.apple_id, team_id=self.config.profile.signing.team_id, password=wanted.password
-        )
 
 
 def _native(way: Way, automatic: bool) -> bool:

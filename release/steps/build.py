@@ -55,7 +55,9 @@ def _inputs_run(job: Job, advance: Advance) -> Facts:
 
 
 def _slices(arch: str) -> tuple[Target, ...]:
-    return ("arm64", "x86_64") if arch == "universal2" else (arch,)
+    if arch == "universal2":
+        return ("arm64", "x86_64")
+    return ("x86_64",) if arch == "x86_64" else ("arm64",)
 
 
 def _prefix(job: Job) -> Path:

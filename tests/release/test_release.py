@@ -248,8 +248,9 @@ def leftovers(checkout: Checkout) -> list[str]:
 
 def test_two_at_once(checkout: Checkout) -> None:
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import sys,time;sys.path.insert(0,'.');from pathlib import Path\n"
-         "from release.pipeline import lock\nwith lock(Path('dist')):\n print('held',flush=True);time.sleep(60)"],
+        [sys.executable, "-c", "import sys, time; sys.path.insert(0, '.')\n"
+         "from pathlib import Path\nfrom release.pipeline import lock\n"
+         "with lock(Path('dist')):\n print('held', flush=True); time.sleep(60)"],
         cwd=checkout.root, stdout=subprocess.PIPE,
     )  # fmt: skip
     try:
