@@ -1,8 +1,8 @@
 """The rehearsal's bucket: a real S3 server on loopback whose content outlives it.
 
 The server is moto's. What it lacks is added in front of it: requests without this start's key are refused,
-requests that write run one at a time (so a condition and its write are one step, as on R2), and no write is
-answered before it is on disk. On disk stand
+requests run one at a time (so a condition and its write are one step, as on R2), a copy's source can be
+pinned, and no write is answered before it is on disk. On disk stand
 
     objects/<sha256>    the bytes, by digest
     index.json          every object: key, digest, headers, etag, time
@@ -28,6 +28,7 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from errors import Exit, Fault
@@ -147,6 +148,15 @@ class _Keeper:
             self._saved[key] = (made, entry)
         backend.buckets[self._name] = bucket
 
+    def is_source(self, environ: Environ) -> bool:
+        """Tell whether what is to be copied, if anything, is what the copier means: moto does not ask."""
+        wanted = environ.get("HTTP_X_AMZ_COPY_SOURCE_IF_MATCH")
+        if wanted is None:
+            return True
+        bucket, _, key = unquote(environ.get("HTTP_X_AMZ_COPY_SOURCE", "")).lstrip("/").partition("/")
+        found = self._saved.get(key) if bucket == self._name else None
+        return found is None or f'"{found[1].etag}"' == wanted  # what is not there is moto's to refuse
+
     def reload(self) -> None:
         """Go back to what the folder has. Called with the lock held."""
         self.forget()
@@ -261,6 +271,10 @@ def _front(app: Application, keeper: _Keeper, access_key: str) -> Application:
         _buffer_body(environ)  # a slow sender must not keep the others waiting
         held: list[tuple[Any, ...]] = []
         with keeper.lock:
+            if not keeper.is_source(environ):
+                return _error(
+                    start_response, "412 Precondition Failed", "PreconditionFailed", "another source"
+                )
             body = list(app(environ, lambda *head: held.append(head)))
             try:
                 keeper.save()
