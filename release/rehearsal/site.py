@@ -215,8 +215,11 @@ def _range(environ: Environ, found: Object) -> tuple[int, int] | Literal["unsati
     asked = parse_range_header(environ.get("HTTP_RANGE"), make_inclusive=True)
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return None
-    span = asked.range_for_length(found.size)
-    return "unsatisfiable" if span is None else (span[0], span[1])
+    start, end = asked.ranges[0]
+    if start < 0:  # the last so many bytes, or all there are
+        start = max(0, found.size + start)
+    end = found.size if end is None else min(end, found.size)
+    return (start, end) if start < end else "unsatisfiable"
 
 
 def _text(status: str, text: str) -> tuple[Reply, Iterator[bytes]]:
