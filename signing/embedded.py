@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import plistlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +10,9 @@ from typing import Any, Literal
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from signing import cms, superblob
+from signing import cms, requirements, superblob
+from signing.bundle import parse_plist
+from signing.requirements import Subject
 from signing.superblob import ADHOC, SLOT_CMS, SLOT_ENTITLEMENTS, SLOT_NAMES, CodeDirectory, SuperBlob
 
 Severity = Literal["error", "warning"]
@@ -55,7 +56,7 @@ class Code:
     directory: CodeDirectory | None = None
     signature: cms.Signature = field(default_factory=cms.Signature)
     entitlements: Mapping[str, Any] = field(default_factory=dict)
-    requirements: bytes = b""
+    subject: Subject | None = None
     checked: int = 0
 
     @property
@@ -90,6 +91,7 @@ def check(
     best = superblob.best(directories)
     payload = blob.payload(SLOT_CMS) or b""
     signed = cms.verify(payload, directories) if payload else cms.Signature()
+    subject = _subject(blob, directories, best, signed, around)
     findings = (
         *_space(signature, blob, policy),
         *_agreement(directories, limit),
@@ -97,6 +99,7 @@ def check(
         *(found for each in directories for found in _slots(each, blob, around)),
         *((problem, "error") for problem in signed.problems),
         *_identity(best, signed, bool(payload), policy),
+        *_designated(blob, subject),
     )
     return Code(
         arch=arch,
@@ -104,19 +107,51 @@ def check(
         directory=best,
         signature=signed,
         entitlements=entitlements(blob),
-        requirements=bytes(blob.blobs.get(superblob.SLOT_REQUIREMENTS, b"")),
+        subject=subject,
         checked=sum(each.page_count for each in directories),
     )
 
 
+def _subject(
+    blob: SuperBlob,
+    directories: tuple[CodeDirectory, ...],
+    best: CodeDirectory,
+    signed: cms.Signature,
+    around: Surroundings,
+) -> Subject:
+    info = around.contents.get(superblob.SLOT_INFO, b"")
+    return Subject(
+        identifier=best.identifier,
+        cdhashes=frozenset(each.cdhash for each in directories),
+        chain=signed.chain,
+        info=_plist(bytes(info)),
+        entitlements=entitlements(blob),
+    )
+
+
+def _designated(blob: SuperBlob, subject: Subject) -> Iterator[Finding]:
+    """Code has to meet the requirement it gives itself: macOS knows it by that in an update."""
+    part = blob.blobs.get(superblob.SLOT_REQUIREMENTS)
+    own = None if part is None else superblob.requirements(part).get(requirements.DESIGNATED)
+    if own is None:
+        return
+    try:
+        if not requirements.compiled(own)(subject):
+            yield "does not meet its own designated requirement", "error"
+    except requirements.Unsupported as error:
+        yield f"its designated requirement was not checked: {error.what}", "warning"
+
+
 def entitlements(blob: SuperBlob) -> Mapping[str, Any]:
     """The entitlements in the XML slot; nothing if there are none or they cannot be read."""
-    data = blob.payload(SLOT_ENTITLEMENTS)
+    return _plist(blob.payload(SLOT_ENTITLEMENTS) or b"")
+
+
+def _plist(data: bytes) -> Mapping[str, Any]:
     try:
-        found = plistlib.loads(data) if data else {}
-    except Exception:  # the slot is hashed: an unreadable one was signed so, and grants nothing
+        return parse_plist(data) if data else {}
+    except ValueError:  # what is in slots is hashed: an unreadable one was signed so, and says nothing
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _space(signature: memoryview, blob: SuperBlob, policy: Policy) -> Iterator[Finding]:

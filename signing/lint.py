@@ -87,6 +87,10 @@ def _link(path: Path, app: Path) -> Iterator[Finding]:
 
 
 def _bundle(bundle: Bundle, app: Path) -> Iterator[Finding]:
+    if bundle.is_framework and bundles.other_versions(bundle):
+        yield Finding(
+            _name(bundle.root, app), "has more than one version: only the current is signed", Exit.SIGN
+        )
     for thing in resources.found(bundle, resources.standard_seal()):
         if thing.kind == "nested" and not _is_code(thing.path):
             kind = "folder with a dot in its name" if thing.path.is_dir() else "file"

@@ -84,7 +84,7 @@ def settings(plan: Plan, src: Path, scratch: Path) -> Mapping[str, Any]:
         return files[data]
 
     return {
-        item.path or "@main": apple_platform.PathSettings(
+        _scope(item, src): apple_platform.PathSettings(
             binary_identifier=item.identifier,
             code_signature_flags=list(item.flags),
             entitlements_xml_file=file(to_plist(item.entitlements))
@@ -93,6 +93,13 @@ def settings(plan: Plan, src: Path, scratch: Path) -> Mapping[str, Any]:
         )
         for item in plan.items
     }
+
+
+def _scope(item: Item, src: Path) -> str:
+    """Return the engine's name for the item. A framework's settings are only found under its version."""
+    if item.kind == "bundle" and item.path.endswith(".framework"):
+        return f"{item.path}/Versions/{bundles.current_version(src / item.path)}"
+    return item.path or "@main"
 
 
 def _sets_entitlements(item: Item, src: Path) -> bool:

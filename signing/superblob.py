@@ -202,8 +202,9 @@ def parse(data: memoryview) -> SuperBlob:
         if slot in blobs:
             raise Malformed(f"the signature has two parts for slot {slot:#x}")
         blobs[slot] = blob
-    if SLOT_DIRECTORY not in blobs:
-        raise Malformed("the signature has no code directory")
+    alternates = sorted(set(blobs) & set(SLOT_ALTERNATES))
+    if SLOT_DIRECTORY not in blobs or alternates != list(SLOT_ALTERNATES[: len(alternates)]):
+        raise Malformed("the signature has no code directory, or a gap in its alternate ones")
     return SuperBlob(blobs, size)
 
 

@@ -18,7 +18,7 @@ from cryptography import x509
 
 from errors import Exit, Fault
 from signing import bundle as bundles
-from signing import embedded, image_signature, macho, resources
+from signing import embedded, image_signature, macho, requirements, resources
 from signing.binary import Malformed, mapped
 from signing.bundle import Bundle
 from signing.embedded import Code, Policy, Severity, Surroundings
@@ -283,13 +283,21 @@ def _sealed(
         entry = seal.entries.get(thing.name)
         if thing.kind == "nested" and entry is not None and entry.digest is None:
             path = context.name(thing.path)
-            for what in _vouched(entry, reports.get(path)):
-                yield Problem(path, what)
+            try:
+                yield from (Problem(path, what) for what in _vouched(entry, reports.get(path)))
+            except requirements.Unsupported as error:
+                yield Problem(path, f"its parent's requirement was not checked: {error.what}", "warning")
+            except Malformed as error:
+                yield Problem(path, error.what)
 
 
 def _vouched(entry: resources.Entry, report: Report | None) -> Iterator[str]:
     """Whether nested code is the code its parent was signed with."""
     if report is None:
         yield "is sealed as nested code and is not code"
-    elif entry.cdhash is not None and entry.cdhash.hex() not in {code.cdhash for code in report.codes}:
+        return
+    subjects = [code.subject for code in report.codes if code.subject]
+    if entry.cdhash is not None and not any(entry.cdhash in each.cdhashes for each in subjects):
         yield "is signed, but is not the code its parent was sealed with"
+    if entry.requirement is not None and not all(map(requirements.text(entry.requirement), subjects)):
+        yield "does not meet the requirement its parent was sealed with"
