@@ -17,6 +17,7 @@ from typing import Final
 
 from commands import Runner, Subprocess
 from errors import Exit, Fault
+from release.inputs import uv
 from release.inputs.faults import explain
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -55,7 +56,7 @@ def bootstrap(root: Path, *, node: bool, chosen: bool, runner: Runner, python: s
 
 def make(venv: Path, python: str, runner: Runner) -> None:
     """Make an empty virtual environment in place of whatever is there."""
-    say(f"Making .venv with {python}: once, it takes about a minute")
+    say(f"Making .venv with {python}: only once")
     if venv.is_symlink() or venv.is_file():
         venv.unlink()
     elif venv.exists():
@@ -75,30 +76,23 @@ def make(venv: Path, python: str, runner: Runner) -> None:
 
 def install(root: Path, venv: Path, *, node: bool, runner: Runner) -> None:
     """Install uv with pip, and all else with uv; every file is checked against its hash."""
-    python = venv / "bin" / "python"
     say("Installing the locked requirements")
+    python = venv / "bin" / "python"
     quiet = ("--quiet", "--disable-pip-version-check", "--no-input", "--retries", "2")
-    steps: list[tuple[str, list[str | Path]]] = [
-        (
-            "uv",
-            [python, "-m", "pip", "install", *quiet, "--require-hashes", "--no-deps", "-r", root / UV_LOCK],
-        ),
-        (
-            "the requirements",
-            [
-                *(venv / "bin" / "uv", "pip", "install", "--quiet", "--python", python, "--require-hashes"),
-                *(
-                    part
-                    for lock in (TOOL_LOCK, *([NODE_LOCK] if node else []))
-                    for part in ("-r", root / lock)
-                ),
-            ],
-        ),
-    ]
-    for what, argv in steps:
-        result = runner.run(argv, cwd=root, check=False)
-        if result.status:
-            raise explain(result, what, where="requirements/")
+    result = runner.run(
+        [python, "-m", "pip", "install", *quiet, "--require-hashes", "--no-deps", "-r", root / UV_LOCK],
+        cwd=root,
+        check=False,
+    )
+    if result.status:
+        raise explain(result, "uv", where=UV_LOCK)
+    locks = (TOOL_LOCK, NODE_LOCK) if node else (TOOL_LOCK,)
+    line: list[str | Path] = [venv / "bin" / "uv", "pip", "install", "--quiet", "--python", python]
+    for lock in locks:
+        line += ["--requirement", root / lock]
+    result = uv.run([*line, "--require-hashes"], runner=runner, cwd=root)
+    if result.status:
+        raise explain(result, "a locked requirement", where=" ".join(locks))
 
 
 def works(venv: Path, runner: Runner) -> bool:

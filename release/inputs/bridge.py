@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from commands import Runner
 from errors import Exit, Fault
 from release.inputs.bun import host_arch
-from release.inputs.faults import explain, lines
+from release.inputs.faults import explain
 from release.inputs.node import npm as find_npm
 
 if TYPE_CHECKING:
@@ -79,14 +79,6 @@ def _install(folder: Path, runner: Runner) -> None:
         env=client.env,
         check=False,
     )
-    if "EINTEGRITY" in result.text:
-        raise Fault(
-            "a package is not the file that was pinned",
-            where="package-lock.json",
-            details=lines(result),
-            cure="do not use it: either the download was tampered with, or the lock file is wrong",
-            status=Exit.INPUT_HASH,
-        )
     if result.status:
         raise explain(result, "the bridge's packages", where="package-lock.json")
 

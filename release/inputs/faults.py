@@ -24,6 +24,19 @@ ABSENT: Final = re.compile(
     re.IGNORECASE,
 )
 
+MISMATCH: Final = re.compile(r"hash mismatch|do not match the hashes|EINTEGRITY", re.IGNORECASE)
+
+
+def mismatch(what: str, *, where: str, details: tuple[str, ...]) -> Fault:
+    """The fault for a package whose content is not what a lock file pins."""
+    return Fault(
+        f"{what}: a package is not the file that was pinned",
+        where=where,
+        details=details,
+        cure="do not use it: either the download was tampered with, or the lock file is wrong",
+        status=Exit.INPUT_HASH,
+    )
+
 
 def offline(what: str, *, where: str, details: tuple[str, ...] = ()) -> Fault:
     """The fault for a registry or site that cannot be reached."""
@@ -66,6 +79,8 @@ def lines(result: Result, count: int = 8) -> tuple[str, ...]:
 def explain(result: Result, what: str, *, where: str) -> Fault:
     """Turn a package client's failure into the fault that says what to do."""
     text = result.text
+    if MISMATCH.search(text):
+        return mismatch(what, where=where, details=lines(result, 12))
     if NO_ROOM.search(text):
         return no_room(what, where=where)
     if UNREACHABLE.search(text):

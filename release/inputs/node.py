@@ -52,6 +52,7 @@ def npm(runner: Runner) -> Npm:
 def _candidates() -> list[Npm]:
     # npm's messages are read by faults.explain: in English, uncoloured, without news of newer versions.
     env = {**os.environ, "NO_COLOR": "1", "npm_config_update_notifier": "false", "npm_config_fund": "false"}
+    env.setdefault("NODE_USE_SYSTEM_CA", "1")  # a company's own authority is in the system's store
     found = []
     if (own := shutil.which("npm")) and shutil.which("node"):
         found.append(Npm((own,), env))

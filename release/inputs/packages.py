@@ -8,13 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from commands import Runner, find
-from errors import Exit, Fault
-from release.inputs.faults import explain, lines
+from commands import Runner
+from release.inputs import uv
+from release.inputs.faults import explain
 from release.inputs.universal import merge
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ NOISE: Final = (
     "*.dist-info/REQUESTED",
     "*.dist-info/direct_url.json",
 )
-MISMATCH: Final = "Hash mismatch"
 
 
 def site_packages(
@@ -73,16 +71,8 @@ def _install(
 ) -> None:
     # uv reads the oldest macOS to support from this variable, and takes no wheel that needs a newer one.
     env = {**os.environ, "MACOSX_DEPLOYMENT_TARGET": minimum, "NO_COLOR": "1"}
-    result = runner.run(arguments(lock, folder, arch=arch, python=python), env=env, check=False)
+    result = uv.run(arguments(lock, folder, arch=arch, python=python), env=env, runner=runner)
     if result.status:
-        if MISMATCH.lower() in result.text.lower():
-            raise Fault(
-                "a package is not the file that was pinned",
-                where=lock,
-                details=lines(result, 12),
-                cure="do not use it: either the download was tampered with, or the lock is wrong",
-                status=Exit.INPUT_HASH,
-            )
         raise explain(result, f"the app's packages for {arch}", where=str(lock))
     tidy(folder)
 
@@ -90,24 +80,11 @@ def _install(
 def arguments(lock: Path, folder: Path, *, arch: Literal["arm64", "x86_64"], python: str) -> list[str | Path]:
     """The command line of uv."""
     return [
-        *(uv(), "pip", "install", "--quiet", "--target", folder),
+        *(uv.program(), "pip", "install", "--quiet", "--target", folder),
         *("--python-platform", PLATFORMS[arch], "--python-version", python),
         *("--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile-bytecode"),
         *("--link-mode", "copy", "--requirement", lock),
     ]
-
-
-def uv() -> Path:
-    """Find uv: beside this Python first, then on PATH; raises Fault TOOL."""
-    own = Path(sysconfig.get_path("scripts")) / "uv"
-    found = own if own.is_file() else find("uv")
-    if found is None:
-        raise Fault(
-            "uv is needed and not installed",
-            cure="run ./invoke, which installs it into .venv",
-            status=Exit.TOOL,
-        )
-    return found
 
 
 def tidy(folder: Path) -> None:
