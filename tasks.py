@@ -50,8 +50,8 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 160)
 
 
-def _pairs(values: list[str]) -> dict[str, str]:
-    pairs = [value.partition("=") for value in values]
+def _pairs(values: list[str] | None) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values or ()]
     if bad := [key for key, equals, _ in pairs if not equals]:
         raise Fault(f"--set {bad[0]} has no value", cure="--set key=value", status=Exit.USAGE)
     return {key: value for key, _, value in pairs}
@@ -81,9 +81,9 @@ def release(
     dry_run: bool = False,
     from_: str = "",
     until: str = "",
-    force: Any = (),
+    force: Any = None,
     no_wait: bool = False,
-    set: Any = (),
+    set: Any = None,
     dist: str = "",
 ) -> None:
     """Make a release: build, sign, notarize, publish, verify. A rehearsal unless told otherwise."""
@@ -93,12 +93,12 @@ def release(
     from release.run import Options
     from release.run import release as make
 
-    selection = Selection(from_ or None, until or None, frozenset(force), dry_run)
+    selection = Selection(from_ or None, until or None, frozenset(force or ()), dry_run)
     options = Options(
         profile,
         version or None,
         build or None,
-        _pairs(list(set)),
+        _pairs(set),
         selection,
         not no_wait,
         Path(dist).resolve() if dist else None,
@@ -124,12 +124,12 @@ def notarize_resume(c: Context, profile: str = "rehearsal", dist: str = "") -> N
 
 @task(help={"profile": "rehearsal or production", "set": "override a key, as for release"}, iterable=["set"])
 @guarded
-def config(c: Context, profile: str = "rehearsal", set: Any = ()) -> None:
+def config(c: Context, profile: str = "rehearsal", set: Any = None) -> None:
     """Print the configuration in force; of a secret, where it comes from and whether it is there."""
     from release import config as configuration
     from release import report
 
-    report.configuration(configuration.load(ROOT, profile, overrides=_pairs(list(set))), console())
+    report.configuration(configuration.load(ROOT, profile, overrides=_pairs(set)), console())
 
 
 @task(help={"app": "the .app to boot (default: that of dist/current)"})

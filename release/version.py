@@ -75,15 +75,14 @@ def key(build: str) -> tuple[int, ...]:
 def next_build(base: str, taken: dict[str, str], source: str) -> str:
     """The build for `source` (a digest) when `taken` maps published builds of this base to their source.
 
-    The same source keeps its build. Other source under a taken number gets the next fraction: what is public
-    under a number is never replaced.
+    The same source keeps its build as long as nothing newer is public. Otherwise it gets the next fraction: what
+    is public under a number is never replaced, and going back is a new build too, for Sparkle never downgrades.
     """
-    for build, digest in taken.items():
-        if digest == source:
-            return build
     if not taken:
         return base
     highest = max(taken, key=key)
+    if taken[highest] == source:
+        return highest
     last = key(highest)[-1] if highest.count(".") > base.count(".") else 0
     return f"{base}.{last + 1}"
 

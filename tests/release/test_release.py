@@ -154,28 +154,52 @@ def test_dry_run_shows_the_plans_and_touches_nothing(checkout: Checkout) -> None
     assert content_digest(checkout.current.resolve()) == before
 
 
-def test_a_change_in_the_app_makes_a_new_build_and_keeps_the_runtime(checkout: Checkout) -> None:
-    first = checkout.summary()
-    path = checkout.root / "app" / "version.py"
-    original = path.read_text()
-    try:
-        path.write_text(original + "\nCHANGED = True\n")
-        checkout.release()
-        second = checkout.summary()
-        assert second["build"] == first["build"] + ".1"
-        assert second["dmg_sha256"] != first["dmg_sha256"]
-        names = sorted(one.name for one in (checkout.root / "dist" / "rehearsal" / "bucket").rglob("*"))
-        assert names
-    finally:
-        path.write_text(original)
-    checkout.release()
-    assert checkout.summary()["build"] == first["build"]
-
-
 def test_a_change_in_the_docs_changes_nothing(checkout: Checkout) -> None:
     (checkout.root / "docs" / "new.md").write_text("words")
     checkout.release()
     assert checkout.ran() == []
+
+
+@pytest.fixture(scope="module")
+def changed(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A copy of the released checkout in which one file of the app was changed, released again."""
+    root = tmp_path_factory.mktemp("changed") / "checkout"
+    shutil.copytree(checkout.root, root, symlinks=True)
+    with (root / "app" / "version.py").open("a") as file:
+        file.write("\nCHANGED = True\n")
+    made = Checkout(root)
+    made.output = made.release()  # type: ignore[attr-defined]
+    return made
+
+
+def test_a_change_in_the_app_makes_a_new_build_on_the_old_runtime(
+    checkout: Checkout, changed: Checkout
+) -> None:
+    first, second = checkout.summary(), changed.summary()
+    assert second["build"] == first["build"] + ".1"
+    assert second["dmg_sha256"] != first["dmg_sha256"]
+    runtimes = [
+        json.loads((each.current / "work" / "runtime.json").read_text()) for each in (checkout, changed)
+    ]
+    assert runtimes[0] == runtimes[1]
+    feed = (changed.current / "appcast.xml").read_text()
+    assert feed.index(f"<sparkle:version>{second['build']}<") < feed.index(
+        f"<sparkle:version>{first['build']}<"
+    )
+
+
+def test_going_back_is_a_new_build_too(checkout: Checkout, changed: Checkout) -> None:
+    shutil.copy2(checkout.root / "app" / "version.py", changed.root / "app" / "version.py")
+    changed.release()
+    assert changed.summary()["build"] == checkout.summary()["build"] + ".2"
+
+
+def test_what_was_published_is_never_replaced(checkout: Checkout, changed: Checkout) -> None:
+    build = checkout.summary()["build"]
+    with (changed.root / "app" / "version.py").open("a") as file:
+        file.write("\nCHANGED = 3\n")
+    output = changed.release("--build", build, status=Exit.VERSION)
+    assert "never replaced" in output
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,7 @@ def test_builds_rise() -> None:
     assert next_build("57", {"57": "s"}, "t") == "57.1"
     assert next_build("57", {"57": "s", "57.9": "t"}, "u") == "57.10"
     assert next_build("57", {"57": "s", "57.9": "t"}, "t") == "57.9"
+    assert next_build("57", {"57": "s", "57.9": "t"}, "s") == "57.10"
 
 
 def test_only_what_is_shipped_makes_a_build(git: Git) -> None:
