@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class Verification:
             "what is public is not what was released",
             where=self.site,
             details=tuple(f"{row.name}: {row.detail}" for row in self.rows if row.ok is False),
-            cure="run ./invoke release again; it publishes what is missing and replaces nothing",
+            cure="run the release again: it adds what is missing; what is public and wrong needs a new build",
             status=Exit.VERIFY,
         )
 
@@ -60,7 +61,16 @@ class Report(Protocol):
 
     @property
     def checked(self) -> int:
-        """Pages and files compared."""
+        """Pages and files compared, nested code aside."""
+        ...
+
+    @property
+    def cdhash(self) -> str:
+        """The code directory's hash, hex: the name that notarization knows it by."""
+        ...
+
+    def walk(self) -> Iterator[Report]:
+        """Itself and the reports on nested code."""
         ...
 
     def require(self) -> Report:

@@ -229,7 +229,7 @@ class _Inside:
         run = self._rows.run
         run("image checksums", lambda: self._checksums(image))
         outer = run("image signature", lambda: self._signed(self._tools.verify_image, image.path))
-        self._ticket(image)
+        self._ticket(image, outer)
         app = run("unpacking", lambda: self._unpacked(image, volume))
         if app is None:
             self._rows.skip("the app", "the image cannot be unpacked")
@@ -252,20 +252,31 @@ class _Inside:
     def _signed(self, verify: Callable[[Path, bytes | None], Report], path: Path) -> tuple[Report, str]:
         report = verify(path, self._target.trust).require()
         pinned = "by the pinned certificate" if self._target.trust else "by a consistent chain, none pinned"
-        return report, f"{report.checked} pages and files, {pinned}"
+        checked = sum(each.checked for each in report.walk())
+        return report, f"{checked} pages and files compared, signed {pinned}"
 
-    def _ticket(self, image: _Download) -> None:
+    def _ticket(self, image: _Download, signature: Report | None) -> None:
         if not self._target.require_ticket:
             self._rows.skip("ticket", "not asked for")
             return
 
-        def check() -> tuple[None, str]:
+        def check() -> tuple[bytes, str]:
             ticket = self._tools.read_ticket(image.path)
             if not ticket:
                 raise _Wrong("no ticket is stapled to the image")
-            return None, f"{len(ticket)} bytes, stapled"
+            return ticket, f"{len(ticket)} bytes, stapled"
 
-        self._rows.run("ticket", check)
+        ticket = self._rows.run("ticket", check)
+        if ticket and signature:
+            self._ticket_owner(ticket, signature)
+
+    def _ticket_owner(self, ticket: bytes, signature: Report) -> None:
+        """Look for the image's own code hash in the ticket, whose format Apple does not publish."""
+        names = (bytes.fromhex(signature.cdhash), signature.cdhash.encode())
+        if any(name in ticket for name in names):
+            self._rows.run("ticket's owner", lambda: (None, f"code hash {signature.cdhash[:16]}…"))
+        else:
+            self._rows.skip("ticket's owner", "the ticket does not show which code hash it is for")
 
     def _unpacked(self, image: _Download, volume: Path) -> tuple[Path, str]:
         volume.mkdir()
