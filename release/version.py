@@ -75,8 +75,9 @@ def key(build: str) -> tuple[int, ...]:
 def next_build(base: str, taken: dict[str, str], source: str) -> str:
     """The build for `source` (a digest) when `taken` maps published builds of this base to their source.
 
-    The same source keeps its build as long as nothing newer is public. Otherwise it gets the next fraction: what
-    is public under a number is never replaced, and going back is a new build too, for Sparkle never downgrades.
+    The same source keeps its build as long as nothing newer is public. Otherwise it gets the next fraction:
+    what is public under a number is never replaced, and going back is a new build too, for Sparkle never
+    downgrades.
     """
     if not taken:
         return base
