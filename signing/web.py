@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -17,6 +18,7 @@ from errors import Exit, Fault
 from signing.clock import Clock, SystemClock, backoff
 
 TIMEOUT = (15.0, 120.0)
+LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
 RETRIED = requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError
 
 
@@ -63,7 +65,11 @@ class Web:
         for attempt, pause in zip(range(1, self.attempts + 1), backoff(self.first, self.limit), strict=False):
             try:
                 response = self.session.request(
-                    call.method, call.url, timeout=TIMEOUT, **dict(call.arguments())
+                    call.method,
+                    call.url,
+                    timeout=TIMEOUT,
+                    proxies=proxies(call.url),
+                    **dict(call.arguments()),
                 )
             except RETRIED as error:
                 reason = describe(error)
@@ -79,6 +85,11 @@ class Web:
             if attempt < self.attempts:
                 self.clock.sleep(pause * (1 + self.jitter() / 4))
         raise unreachable(call.where, reason)
+
+
+def proxies(url: str) -> dict[str, str] | None:
+    """Return what keeps requests from asking a proxy (of HTTP_PROXY) for this very machine."""
+    return {"http": "", "https": "", "all": ""} if urlsplit(url).hostname in LOOPBACK else None
 
 
 def retry_after(response: requests.Response, limit: float) -> float:

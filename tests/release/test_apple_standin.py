@@ -522,8 +522,21 @@ def test_uploads_that_are_refused(
 
 
 def test_a_large_upload_is_refused_with_an_answer(world: World, leave: dict[str, str]) -> None:
-    """Not with a connection that breaks while the client is still sending."""
-    assert put(world[0], leave, bytes(20_000_000), awsSecretAccessKey="guess").status_code == 403
+    """Not with a connection that breaks while the client is still sending, nor one with half a body left."""
+    apple, *_ = world
+    with requests.Session() as session:
+        body = bytes(20_000_000)
+        url = f"{apple.s3_url}/{BUCKET}/{leave['object'].replace(':', '%3A')}"
+        for _ in range(3):
+            assert session.put(url, body, timeout=10).status_code == 403
+            assert session.get(apple.url + "/else", timeout=10).status_code == 404
+
+
+def test_other_bytes_than_announced_are_invalid(world: World, leave: dict[str, str]) -> None:
+    put(world[0], leave)
+    with pytest.raises(NotaryFault, match="SHA-256 is not the one") as caught:
+        wait(notary(world[0]), leave["id"], timeout=60, first=0.05)
+    assert caught.value.status is Exit.NOTARY_INVALID
 
 
 def test_leave_ends_after_twelve_hours(world: World, leave: dict[str, str]) -> None:

@@ -112,6 +112,15 @@ def test_the_id_is_told_before_the_bytes_are_up(tmp_path: Path, archive: Path) -
     assert caught.value.status is Exit.NETWORK
 
 
+def test_no_proxy_between_the_machine_and_itself(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with standing(tmp_path) as (notary, _, clock):
+        assert settle(notary, notary.submit(archive).id, clock).status == "Accepted"
+
+
 def test_a_name_and_a_webhook_travel_along(tmp_path: Path, archive: Path) -> None:
     with standing(tmp_path) as (notary, apple, _):
         notary.webhook = "http://127.0.0.1:1/hook"
