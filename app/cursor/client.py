@@ -164,8 +164,8 @@ class Bridge:
             raise RunFailed("timeout", "the bridge does not answer") from None
 
     async def _connected(self) -> Connection:
-        if self.state == "missing":
-            raise RunFailed("bridge", self.problem or "there is nothing to run the bridge with")
+        if self.state in ("missing", "stopped"):
+            raise RunFailed("bridge", self.problem or "the bridge does not run")
         try:
             await asyncio.wait_for(self._ready.wait(), READY_PATIENCE)
         except TimeoutError:

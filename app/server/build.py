@@ -21,9 +21,9 @@ from app.server.state import Address, State
 from app.settings import Settings
 
 
-def build(settings: Settings, address: Address) -> Starlette:
-    """Make the application. Its lifespan starts the bridge and ends it."""
-    bridge = Bridge(settings)
+def build(settings: Settings, address: Address, bridge: Bridge | None = None) -> Starlette:
+    """Make the application. Its lifespan starts the bridge (the real one unless given) and ends it."""
+    bridge = bridge or Bridge(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

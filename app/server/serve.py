@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -12,7 +13,9 @@ from collections.abc import Iterator
 from types import FrameType
 
 import uvicorn
+from starlette.applications import Starlette
 
+from app.cursor.client import Bridge
 from app.errors import AppError
 from app.server.build import build
 from app.server.security import is_loopback
@@ -21,7 +24,8 @@ from app.settings import Settings
 from app.version import NAME, version
 
 FURTHER_PORTS = 20
-GRACEFUL = 2  # seconds for answers under way when the server is told to stop
+GRACEFUL = 1.0  # seconds for answers under way when the server is told to stop; then their runs are ended
+LAST_RESORT = 5  # seconds until even connections that do not end are dropped
 BACKLOG = 256
 
 
@@ -60,22 +64,43 @@ def run(settings: Settings, *, host: str, port: int) -> None:
         if port not in (0, address.port):
             _say(f"Port {port} is busy; using {address.port} instead.")
         _say(f"{NAME} {version()} on {address.url}/v1")
-        server = uvicorn.Server(_config(settings, address))
+        application = build(settings, address)
+        server = Server(_config(application), application.state.server.bridge)
         with _quiet_signals():
             server.run(sockets=[listener])
     if not server.started:
         raise AppError("the server did not start")
 
 
-def _config(settings: Settings, address: Address) -> uvicorn.Config:
+class Server(uvicorn.Server):
+    """Ends the runs of answers under way before their connections: clients are told, and nothing hangs."""
+
+    def __init__(self, config: uvicorn.Config, bridge: Bridge) -> None:
+        super().__init__(config)
+        self.bridge = bridge
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop serving."""
+        hanging_up = asyncio.create_task(self._hang_up())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            hanging_up.cancel()
+
+    async def _hang_up(self) -> None:
+        await asyncio.sleep(GRACEFUL)
+        await self.bridge.stop()
+
+
+def _config(application: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
-        build(settings, address),
+        application,
         log_config=None,
         access_log=False,
         ws="none",
         lifespan="on",
         server_header=False,
-        timeout_graceful_shutdown=GRACEFUL,
+        timeout_graceful_shutdown=LAST_RESORT,
         timeout_keep_alive=75,
     )
 
