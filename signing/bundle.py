@@ -159,6 +159,13 @@ def framework_problems(root: Path) -> Iterator[str]:
             yield f"Versions/{entry.name} is not a version, and nothing seals it"
 
 
+def root_problems(root: Path) -> Iterator[str]:
+    """What no seal covers: a bundle's root may only hold Contents."""
+    for entry in sorted(root.iterdir()):
+        if entry.name != "Contents":
+            yield f"{entry.name} lies beside Contents, and nothing seals it"
+
+
 def other_versions(bundle: Bundle) -> list[str]:
     """A framework's versions besides the current one."""
     found = [each for each in sorted((bundle.root / "Versions").iterdir()) if each.name != "Current"]

@@ -139,7 +139,7 @@ def _check_parameters(signed: Any, signer: Any) -> None:
 
 def _chain(signed: Any, signer: Any) -> tuple[x509.Certificate, ...]:
     """The signer's certificate up to a self-signed one, every link verified, no certificate left over."""
-    held = [x509.load_der_x509_certificate(each.chosen.dump()) for each in signed["certificates"]]
+    held = [_certificate(each.chosen.dump()) for each in signed["certificates"]]
     leaf = next((each for each in held if _is_signer(each, signer["sid"])), None)
     if leaf is None:
         raise Untrue("the CMS signature does not carry its signer's certificate")
@@ -152,6 +152,14 @@ def _chain(signed: Any, signer: Any) -> tuple[x509.Certificate, ...]:
     if len(held) != len(chain):
         raise Untrue("the CMS signature carries certificates that are not part of its chain")
     return tuple(chain)
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    """Parse a certificate. The count of unused bits before its signature is unsigned: it has to be zero."""
+    found = x509.load_der_x509_certificate(der)
+    if der[-len(found.signature) - 1]:
+        raise Untrue(f"{_title(found)} has a signature of a broken length")
+    return found
 
 
 def _is_signer(certificate: x509.Certificate, sid: Any) -> bool:

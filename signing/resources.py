@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from signing.binary import Malformed
 from signing.bundle import Bundle, parse_plist
@@ -42,6 +42,9 @@ STANDARD_RULES: Mapping[str, Any] = {
 """What codesign seals by, for bundles with a Resources folder."""
 
 
+Kind = Literal["file", "link", "nested", "omitted"]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One line of rules2. An `omit` rule leaves what it matches unsealed."""
@@ -67,11 +70,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One thing in the bundle that the rules want sealed."""
+    """One thing in the bundle, and how the rules want it sealed."""
 
     name: str
     path: Path
-    kind: str  # "file", "link" or "nested"
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +159,23 @@ def _check_types(name: str, entry: Entry) -> None:
 
 
 def found(bundle: Bundle, seal: Seal) -> Iterator[Found]:
-    """Everything below the bundle's base that its rules want sealed."""
+    """Everything below the bundle's base, but for what `_excluded` names."""
     yield from _scan(bundle.base, "", seal, _excluded(bundle))
+    signature = bundle.seal.parent
+    for path in sorted(signature.iterdir()) if signature.is_dir() else ():
+        if path != bundle.seal:
+            yield Found(path.relative_to(bundle.base).as_posix(), path, "omitted")
 
 
 def _excluded(bundle: Bundle) -> frozenset[str]:
-    """What no rule is asked about: the signature itself, the stapled ticket, and the main executable."""
+    """What no rule is asked about, because it is checked otherwise.
+
+    The signature, a stapled ticket, a store's receipt, the main executable; Info.plist is in special slot 1,
+    and PkgInfo has to repeat it.
+    """
     own = {"_CodeSignature", "CodeResources", "_MASReceipt"}
+    if not bundle.is_framework:
+        own |= {"Info.plist", "PkgInfo"}
     if bundle.executable is not None:
         own.add(bundle.executable.relative_to(bundle.base).as_posix())
     return frozenset(own)
@@ -171,28 +184,30 @@ def _excluded(bundle: Bundle) -> frozenset[str]:
 def _scan(folder: Path, prefix: str, seal: Seal, excluded: frozenset[str]) -> Iterator[Found]:
     for entry in sorted(os.scandir(folder), key=lambda each: each.name):
         name = prefix + unicodedata.normalize("NFC", entry.name)
-        rule = None if name in excluded else seal.rule(name)
-        path = Path(entry.path)
         if name in excluded:
             continue
-        if entry.is_symlink():
-            if rule and not rule.omit:
-                yield Found(name, path, "link")
-        elif entry.is_dir():
-            if rule and rule.omit:
-                continue
-            if rule and rule.nested and "." in entry.name:
-                yield Found(name, path, "nested")
-            else:
-                yield from _scan(path, f"{name}/", seal, excluded)
-        elif rule and not rule.omit:
-            yield Found(name, path, "nested" if rule.nested else "file")
+        rule = seal.rule(name)
+        folder_like = entry.is_dir(follow_symlinks=False)
+        if folder_like and not (rule and rule.omit) and not (rule and rule.nested and "." in entry.name):
+            yield from _scan(Path(entry.path), f"{name}/", seal, excluded)
+        else:
+            yield Found(name, Path(entry.path), _kind(entry, rule))
+
+
+def _kind(entry: os.DirEntry[str], rule: Rule | None) -> Kind:
+    if rule is None or rule.omit:
+        return "omitted"
+    if entry.is_symlink():
+        return "link"
+    return "nested" if rule.nested else "file"
 
 
 def problems(bundle: Bundle, seal: Seal, things: list[Found]) -> Iterator[tuple[str, str]]:
     """Path and what is wrong, for every file and link not as sealed. Nested code is left to the caller."""
-    names = {each.name for each in things}
+    names = {each.name for each in things if each.kind != "omitted"}
     for thing in things:
+        if thing.kind == "omitted":
+            continue
         entry = seal.entries.get(thing.name)
         what = "is not covered by the seal" if entry is None else _compare(thing, entry)
         if what:

@@ -129,7 +129,13 @@ def verify_app(path: Path, *, trust: bytes | None = None, exact: bool = False) -
     if not path.is_dir():
         raise BadSignature("there is no bundle here", where=path, cure="check the path")
     context = _context(path, trust, exact)
-    return replace(_bundle(path, context, None, 0), subject=str(path))
+    try:
+        return replace(_bundle(path, context, None, 0), subject=str(path))
+    except OSError as error:
+        cure = "check who may read it, and that nothing else works on it"
+        raise BadSignature(
+            f"cannot be read: {error.strerror or error}", where=error.filename or path, cure=cure
+        ) from error
 
 
 def verify_image(path: Path, *, trust: bytes | None = None, exact: bool = False) -> Report:
@@ -219,16 +225,9 @@ def _bundle(root: Path, context: _Context, version: str | None, depth: int) -> R
         seal = None if sealed is None else resources.parse(sealed)
     except (Malformed, bundles.BadPlist) as error:
         return Report(name, (Problem(name, error.what),))
-    return _whole(bundle, info, sealed, seal, context, depth)
-
-
-def _whole(
-    bundle: Bundle, info: bytes, sealed: bytes | None, seal: Seal | None, context: _Context, depth: int
-) -> Report:
-    name = context.name(bundle.root)
     contents = {SLOT_INFO: info} if sealed is None else {SLOT_INFO: info, SLOT_RESOURCES: sealed}
     main = _main(bundle, Surroundings(contents), context)
-    nested = tuple(_nested(bundle, context, depth))
+    nested = (*_nested(bundle, context, depth), *_versions(bundle, version, context, depth))
     things = [] if seal is None else list(resources.found(bundle, seal))
     problems = (
         *main.problems,
@@ -257,9 +256,13 @@ def _nested(bundle: Bundle, context: _Context, depth: int) -> Iterator[Report]:
             yield _bundle(code.path, context, None, depth + 1)
         else:
             yield _macho(code.path, context)
-    if bundle.is_framework and depth <= MAX_DEPTH:
-        for version in bundles.other_versions(bundle):
-            yield _bundle(bundle.root, context, version, MAX_DEPTH)
+
+
+def _versions(bundle: Bundle, version: str | None, context: _Context, depth: int) -> Iterator[Report]:
+    """Look into what else a framework has besides its current version: each is signed by itself."""
+    if bundle.is_framework and version is None:
+        for other in bundles.other_versions(bundle):
+            yield _bundle(bundle.root, context, other, depth + 1)
 
 
 def _unsealed(bundle: Bundle, seal: Seal | None) -> Iterator[str]:
@@ -269,6 +272,7 @@ def _unsealed(bundle: Bundle, seal: Seal | None) -> Iterator[str]:
     if bundle.is_framework:
         yield from bundles.framework_problems(bundle.root)
     else:
+        yield from bundles.root_problems(bundle.root)
         yield from bundles.pkginfo_problems(bundle)
 
 
@@ -280,6 +284,9 @@ def _sealed(
     for name, what in resources.problems(bundle, seal, things):
         yield Problem(context.name(base / name), what)
     for thing in things:
+        if thing.kind == "omitted":
+            what = "is left out of the seal: it could change unnoticed"
+            yield Problem(context.name(thing.path), what, context.policy.uncovered)
         entry = seal.entries.get(thing.name)
         if thing.kind == "nested" and entry is not None and entry.digest is None:
             path = context.name(thing.path)
