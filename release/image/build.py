@@ -12,6 +12,7 @@ import platform
 import subprocess
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -53,18 +54,16 @@ def run(plan: ImagePlan, dst: Path, tools: Tools) -> None:
     dst.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".image-", dir=dst.parent) as scratch:
         made = Path(scratch) / dst.name
+        look = settings(_drawn(plan, Path(scratch)))
         with _dmgbuild(tools) as core:
             try:
-                core.build_dmg(
-                    str(made),
-                    plan.volume_name,
-                    settings=settings(_drawn(plan, Path(scratch))),
-                    lookForHiDPI=False,
-                )
-            except core.DMGError as error:
-                raise ImageFault(
-                    "the disk image could not be made", where=dst, details=(str(error),)
-                ) from error
+                core.build_dmg(str(made), plan.volume_name, settings=look, lookForHiDPI=False)
+            except BaseException as error:
+                # The traceback holds dmgbuild's scratch file, which must go before the folder it is in.
+                traceback.clear_frames(error.__traceback__)
+                if isinstance(error, core.DMGError):
+                    raise ImageFault(f"the disk image could not be made: {error}", where=dst) from error
+                raise
         made.replace(dst)
 
 
