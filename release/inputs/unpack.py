@@ -11,6 +11,7 @@ import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
@@ -41,8 +42,10 @@ def unpack(archive: Path, folder: Path, keep: Callable[[str], bool] = everything
             _unzip(archive, folder, keep)
         else:
             _untar(archive, folder, keep)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, UnicodeDecodeError) as error:
-        raise _unsafe(archive, f"cannot be unpacked: {error}") from error
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise _unsafe(archive, f"holds {Path(error.filename).name} more than once") from error
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, UnicodeDecodeError) as error:
+        raise _unsafe(archive, f"cannot be unpacked: {str(error).partition(chr(10))[0]}") from error
 
 
 def inside(root: PurePosixPath, name: str) -> bool:

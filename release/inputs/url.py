@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from errors import Exit, Fault
 from release.inputs.faults import absent, offline
@@ -14,6 +14,10 @@ from release.inputs.pins import Pin, safe_url
 if TYPE_CHECKING:
     import requests
 
+Progress = Callable[[int, int], None]
+
+HOPS: Final = 6  # redirects that are followed, plus one
+BUSY: Final = (429, 500, 502, 503, 504)
 BLOCK: Final = 1 << 20
 TIMEOUT: Final = (15.0, 60.0)  # seconds to connect, and between two reads
 
@@ -23,7 +27,7 @@ def download(
     folder: Path,
     *,
     session: requests.Session | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Path:
     """Download the pinned URL into `folder`; the caller checks its digest.
 
@@ -45,15 +49,13 @@ def _session() -> requests.Session:
     from urllib3.util import Retry
 
     session = requests.Session()
-    retry = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+    retry = Retry(total=3, backoff_factor=0.5, status_forcelist=BUSY, raise_on_status=False, redirect=False)
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
     return session
 
 
-def _retry(
-    session: requests.Session, pin: Pin, target: Path, on_progress: Callable[[int, int], None] | None
-) -> Path:
+def _retry(session: requests.Session, pin: Pin, target: Path, on_progress: Progress | None) -> Path:
     import requests
 
     failure: Exception | None = None
@@ -65,20 +67,8 @@ def _retry(
     raise offline(pin.title, where=pin.package, details=(str(failure),)) from failure
 
 
-def _stream(
-    session: requests.Session, pin: Pin, target: Path, on_progress: Callable[[int, int], None] | None
-) -> Path:
-    # Content codings are refused: the digest is of the file as published.
-    headers = {"Accept-Encoding": "identity"}
-    with session.get(pin.package, stream=True, timeout=TIMEOUT, headers=headers) as response:
-        for hop in (*response.history, response):
-            if not safe_url(hop.url):
-                raise Fault(
-                    f"{pin.title} was redirected to an insecure address", where=hop.url, status=Exit.NETWORK
-                )
-        if response.status_code in {404, 410}:
-            raise absent(pin.title, where=pin.package, details=(f"HTTP {response.status_code}",))
-        response.raise_for_status()
+def _stream(session: requests.Session, pin: Pin, target: Path, on_progress: Progress | None) -> Path:
+    with _open(session, pin) as response:
         total = int(response.headers.get("Content-Length", 0))
         done = 0
         with target.open("wb") as out:
@@ -88,3 +78,28 @@ def _stream(
                 if on_progress:
                     on_progress(done, total)
     return target
+
+
+def _open(session: requests.Session, pin: Pin) -> requests.Response:
+    url = pin.package
+    for _ in range(HOPS):
+        if not safe_url(url):
+            raise _refused(pin, f"is redirected to an insecure address: {url}")
+        # Content codings are refused: the digest is of the file as published.
+        response = session.get(
+            url, stream=True, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"}, allow_redirects=False
+        )
+        if not response.is_redirect:
+            break
+        url = urljoin(url, response.headers["Location"])
+        response.close()
+    if response.status_code in {404, 410}:
+        raise absent(pin.title, where=pin.package, details=(f"HTTP {response.status_code}",))
+    if response.status_code != 200:
+        raise _refused(pin, f"cannot be downloaded: the site answers {response.status_code}")
+    return response
+
+
+def _refused(pin: Pin, what: str) -> Fault:
+    cure = "try again later, or correct the pin in release.toml; what was already downloaded is kept"
+    return Fault(f"{pin.title} {what}", where=pin.package, cure=cure, status=Exit.NETWORK)
