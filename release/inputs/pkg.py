@@ -52,6 +52,9 @@ def unpack_package(archive: Path, folder: Path, keep: Callable[[str], bool] = ev
         ValueError,
     ) as error:
         raise _damaged(archive, str(error) or "it ends too early") from error
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        name = Path(error.filename2 or error.filename).name
+        raise _damaged(archive, f"it holds {name} more than once") from error
     except ElementTree.ParseError as error:
         raise _damaged(archive, f"its table of contents cannot be read: {error}") from error
 

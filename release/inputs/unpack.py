@@ -43,7 +43,9 @@ def unpack(archive: Path, folder: Path, keep: Callable[[str], bool] = everything
         else:
             _untar(archive, folder, keep)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise _unsafe(archive, f"holds {Path(error.filename).name} more than once") from error
+        raise _unsafe(
+            archive, f"holds {Path(error.filename2 or error.filename).name} more than once"
+        ) from error
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, UnicodeDecodeError) as error:
         raise _unsafe(archive, f"cannot be unpacked: {str(error).partition(chr(10))[0]}") from error
 
