@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import requests
@@ -28,7 +28,7 @@ from errors import Exit
 from signing.clock import Clock, SystemClock
 from signing.notary_log import Issue, NotaryLog, TicketContent, parse_log
 from signing.notary_wait import judge, wait
-from signing.submission import RESUME, LogPending, Notary, NotaryFault, Progress, Receipt, Submission
+from signing.submission import AFRESH, RESUME, LogPending, Notary, NotaryFault, Progress, Receipt, Submission
 from signing.web import Call, Headers, Web
 
 __all__ = [
@@ -55,6 +55,8 @@ REGION = "us-west-2"
 TOKEN_LIFE = 15 * 60  # Apple refuses more than 20 minutes
 TOKEN_REUSE = 10 * 60
 PIECE = 1 << 20
+
+Picked = TypeVar("Picked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,21 +143,25 @@ class NotaryClient:
         body: dict[str, object] = {"sha256": sha256, "submissionName": name or path.name}
         if self.webhook:
             body["notifications"] = [{"channel": "webhook", "target": self.webhook}]
-        data = self._data("POST", "/submissions", json=body)
-        receipt = Receipt(str(data["id"]), sha256)
+        id, place = self._data(
+            "POST", "/submissions", lambda data: (str(data["id"]), _place(data)), json=body
+        )
+        receipt = Receipt(id, sha256)
         if on_created:
             on_created(receipt)
-        self._upload(path, sha256, data["attributes"], on_progress)
+        self._upload(path, sha256, place, on_progress)
         return receipt
 
     def status(self, id: str) -> str:
         """See Notary.status."""
-        return str(self._data("GET", f"/submissions/{quote(id)}")["attributes"]["status"])
+        path = f"/submissions/{quote(id)}"
+        return self._data("GET", path, lambda data: str(data["attributes"]["status"]))
 
     def log(self, id: str) -> NotaryLog:
         """See Notary.log. The address of the log is temporary, so it is asked for each time."""
-        data = self._data("GET", f"/submissions/{quote(id)}/logs", missing=LogPending)
-        response = self.web.send(Call("GET", str(data["attributes"]["developerLogUrl"])))
+        path = f"/submissions/{quote(id)}/logs"
+        url = self._data("GET", path, lambda data: str(data["attributes"]["developerLogUrl"]), LogPending)
+        response = self.web.send(Call("GET", url))
         if response.status_code == 404:
             raise LogPending(f"the log of submission {id} is not ready", cure=f"{RESUME}")
         if not response.ok:
@@ -164,7 +170,7 @@ class NotaryClient:
 
     def history(self) -> list[Submission]:
         """Return the last 100 submissions of the team."""
-        return [_submission(item) for item in self._data("GET", "/submissions")]
+        return self._data("GET", "/submissions", lambda data: [_submission(item) for item in data])
 
     def _authorization(self) -> Headers:
         value, minted = self._token
@@ -173,8 +179,14 @@ class NotaryClient:
         return Headers({"Authorization": f"Bearer {value}"})
 
     def _data(
-        self, method: str, path: str, *, missing: type[NotaryFault] = NotaryFault, **arguments: Any
-    ) -> Any:
+        self,
+        method: str,
+        path: str,
+        pick: Callable[[Any], Picked],
+        missing: type[NotaryFault] = NotaryFault,
+        **arguments: Any,
+    ) -> Picked:
+        """Return what `pick` finds in the data of the answer; `missing` is the fault for a 404."""
         call = Call(method, self.base_url + path, lambda: {"auth": self._authorization(), **arguments})
         response = self.web.send(call)
         if response.status_code == 404:
@@ -182,15 +194,15 @@ class NotaryClient:
                 f"the notary has nothing at {path}",
                 where=call.where,
                 details=_errors(response),
-                cure="check the id with ./invoke notarize.history; a log comes after the verdict",
+                cure=f"was it another account's? {AFRESH}",
                 status=Exit.NOTARY_UNKNOWN,
             )
         if not response.ok:
             raise _refused(response, "the notary refused the request")
-        data = _json(response).get("data")
-        if data is None:
-            raise _garbled(response)
-        return data
+        try:
+            return pick(_json(response)["data"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _garbled(response) from error
 
     def _upload(
         self, path: Path, sha256: str, place: Mapping[str, Any], on_progress: Progress | None
@@ -306,6 +318,12 @@ def _refused(response: requests.Response, what: str) -> NotaryFault:
 
 def _dates(response: requests.Response) -> list[str]:
     return [response.headers["Date"]] if "Date" in response.headers else []
+
+
+def _place(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return where to upload to and with which temporary credentials."""
+    names = ("awsAccessKeyId", "awsSecretAccessKey", "awsSessionToken", "bucket", "object")
+    return {name: str(data["attributes"][name]) for name in names}
 
 
 def _submission(item: Mapping[str, Any]) -> Submission:

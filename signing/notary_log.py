@@ -61,10 +61,16 @@ def parse_log(data: Mapping[str, Any]) -> NotaryLog:
         archive=str(data.get("archiveFilename") or ""),
         uploaded=str(data.get("uploadDate") or ""),
         sha256=str(data.get("sha256") or ""),
-        contents=tuple(_content(item) for item in data.get("ticketContents") or ()),
-        issues=tuple(_issue(item) for item in data.get("issues") or ()),
+        contents=tuple(_content(item) for item in _objects(data.get("ticketContents"))),
+        issues=tuple(_issue(item) for item in _objects(data.get("issues"))),
         raw=data,
     )
+
+
+def _objects(value: object) -> list[Mapping[str, Any]]:
+    """Return a list's objects; what is none becomes one with a message, so that no finding is lost."""
+    items = value if isinstance(value, list) else [value] if value else []
+    return [item if isinstance(item, dict) else {"message": str(item)} for item in items]
 
 
 def _content(item: Mapping[str, Any]) -> TicketContent:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from errors import Exit, Fault
 from signing.clock import Clock, SystemClock, backoff
 from signing.notary_log import NotaryLog
-from signing.submission import ACCEPTED, IN_PROGRESS, RESUME, LogPending, Notary, NotaryFault
+from signing.submission import ACCEPTED, AFRESH, IN_PROGRESS, RESUME, LogPending, Notary, NotaryFault
 
 
 def wait(
@@ -108,7 +108,7 @@ def judge(id: str, status: str, log: NotaryLog | None, sha256: str | None) -> No
         raise NotaryFault(
             f"submission {id} is about other bytes",
             details=(f"sent:   {sha256}", f"judged: {log.sha256}"),
-            cure="submit the file again: ./invoke release --force notarize",
+            cure=AFRESH,
             status=Exit.NOTARY_INVALID,
         )
     if status == ACCEPTED:
@@ -139,5 +139,5 @@ VERDICTS = {
 UNKNOWN = (
     "the notary answers with a status nobody here knows: {status!r}",
     Exit.NOTARY_UNKNOWN,
-    f"look at it with ./invoke notarize.log, or ask again with {RESUME}",
+    f"ask again with {RESUME}; if it stays, Apple has added a status this project should learn",
 )

@@ -21,7 +21,7 @@ from errors import Exit, Fault
 from signing.clock import Clock, SystemClock
 from signing.notary import digest
 from signing.notary_log import NotaryLog, parse_log
-from signing.submission import RESUME, LogPending, NotaryFault, Progress, Receipt, Submission
+from signing.submission import AFRESH, RESUME, LogPending, NotaryFault, Progress, Receipt, Submission
 
 PASSWORD = "NOTARYTOOL_PASSWORD"  # noqa: S105 - the name of a variable
 QUERY_TIMEOUT = 180.0
@@ -160,7 +160,7 @@ class Notarytool:
     def history(self) -> list[Submission]:
         """See Notary.history."""
         return [
-            Submission(str(item["id"]), str(item["name"]), str(item["status"]), str(item["createdDate"]))
+            Submission(*(str(item.get(name, "")) for name in ("id", "name", "status", "createdDate")))
             for item in self._ask("history", "history")["history"]
         ]
 
@@ -233,7 +233,7 @@ def _failure(verb: str, result: Result) -> NotaryFault:
         cure = "check the credentials; the surest are a profile (xcrun notarytool store-credentials) or a key"
         status = Exit.NOTARY_AUTH
     elif STRANGER.search(said):
-        cure, status = "check the id with ./invoke notarize.history", Exit.NOTARY_UNKNOWN
+        cure, status = f"was it another account's? {AFRESH}", Exit.NOTARY_UNKNOWN
     else:
         cure, status = f"check the connection; what was submitted lives on: {RESUME}", Exit.NETWORK
     what = f"notarytool {verb} gave no usable answer"

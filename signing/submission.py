@@ -13,6 +13,7 @@ from signing.notary_log import NotaryLog
 IN_PROGRESS = "In Progress"
 ACCEPTED = "Accepted"
 RESUME = "./invoke notarize.resume"
+AFRESH = "to submit the same bytes once more: ./invoke release --force notarize"
 
 Progress = Callable[[int, int], None]
 

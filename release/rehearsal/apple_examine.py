@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cryptography import x509
-
 from errors import Fault
 from release.image.reader import DiskImage
 from release.rehearsal.apple_review import Review
@@ -21,11 +19,11 @@ from release.rehearsal.apple_zip import unpack
 from signing import bundle as bundles
 from signing import macho
 from signing.embedded import Code
+from signing.identity import DEVELOPER_ID_APPLICATION
 from signing.notary_log import Issue, TicketContent
 from signing.superblob import ADHOC, RUNTIME
 from signing.verify import Report, verify_app, verify_image, verify_macho
 
-DEVELOPER_ID = x509.ObjectIdentifier("1.2.840.113635.100.6.1.13")  # in every Developer ID Application leaf
 APPS = frozenset((".app",))
 DIGESTS = {1: "SHA-1", 2: "SHA-256", 3: "SHA-256", 4: "SHA-384"}
 JIT = "com.apple.security.cs.allow-jit"
@@ -181,7 +179,9 @@ def _code_rules(code: Code, program: bool, file_name: str) -> Iterator[tuple[str
 
 def _developer_id(code: Code) -> bool:
     leaf = next(iter(code.signature.chain), None)
-    return leaf is not None and any(extension.oid == DEVELOPER_ID for extension in leaf.extensions)
+    return leaf is not None and any(
+        extension.oid == DEVELOPER_ID_APPLICATION for extension in leaf.extensions
+    )
 
 
 def _is_program(path: Path) -> bool:

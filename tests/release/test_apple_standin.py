@@ -470,7 +470,8 @@ def test_a_timestamp_server_in_trouble(tmp_path: Path) -> None:
 def leave(world: World) -> dict[str, str]:
     """Leave to upload: what the notary answers to a new submission."""
     apple, *_ = world
-    data = notary(apple)._data("POST", "/submissions", json={"submissionName": "x", "sha256": "0" * 64})
+    body = {"submissionName": "x", "sha256": "0" * 64}
+    data = notary(apple)._data("POST", "/submissions", dict, json=body)
     return {**data["attributes"], "id": data["id"]}
 
 
@@ -575,7 +576,7 @@ def test_unsigned_requests_get_nowhere(world: World) -> None:
 )
 def test_submissions_that_are_none(world: World, body: object) -> None:
     with pytest.raises(NotaryFault) as caught:
-        notary(world[0])._data("POST", "/submissions", json=body)
+        notary(world[0])._data("POST", "/submissions", dict, json=body)
     assert caught.value.status is Exit.NOTARY_REJECTED
     assert "ENTITY_ERROR" in str(caught.value)
 
@@ -586,7 +587,8 @@ def test_the_last_hundred_newest_first(tmp_path: Path) -> None:
         client = NotaryClient(apple.notary_url, key=apple.api_key, clock=clock)
         for number in range(103):
             clock.sleep(1)
-            client._data("POST", "/submissions", json={"submissionName": str(number), "sha256": "0" * 64})
+            body = {"submissionName": str(number), "sha256": "0" * 64}
+            client._data("POST", "/submissions", dict, json=body)
         listed = [each.name for each in client.history()]
     assert listed == [str(number) for number in range(102, 2, -1)]
 

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from errors import Exit, Fault
 from release.rehearsal.apple import AppleStandIn
 from release.rehearsal.apple_behaviour import Behaviour
+from release.rehearsal.apple_http import Response, Server, as_json
 from release.rehearsal.apple_review import Review
 from release.rehearsal.apple_token import problem
 from signing.notary import (
@@ -36,6 +37,7 @@ from signing.notary import (
     token,
     wait,
 )
+from signing.notary_log import parse_log
 from signing.web import Web
 from tests.standins.clock import FakeClock
 
@@ -378,11 +380,47 @@ def test_bytes_that_change_after_hashing_are_not_uploaded(tmp_path: Path, archiv
     assert "XAmzContentSHA256Mismatch" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(200, b"<html>log in</html>", "text/html"),
+        Response(200, b"\xff\xfe"),
+        as_json([]),
+        as_json({}),
+        as_json({"data": None}),
+        as_json({"data": []}),
+        as_json({"data": {"id": "x", "attributes": None}}),
+        as_json({"data": {"id": "x", "attributes": {"status": "Accepted"}}}),
+        as_json({"data": ["x"]}),
+    ],
+)
+def test_answers_that_are_none(tmp_path: Path, archive: Path, answer: Response) -> None:
+    with standing(tmp_path) as (_, apple, clock):
+        key = apple.api_key
+    server = Server(lambda request: answer)
+    notary = NotaryClient(server.url, key=key, clock=clock)
+    try:
+        for call in (lambda: notary.submit(archive), lambda: notary.log("x")):
+            with pytest.raises(NotaryFault, match="JSON") as caught:
+                call()
+            assert caught.value.status is Exit.NETWORK
+    finally:
+        server.close()
+
+
+def test_an_odd_log_loses_nothing() -> None:
+    log = parse_log({"issues": ["just text", {"severity": None}], "ticketContents": {"path": "x"}})
+    assert [each.message for each in log.issues] == ["just text", ""]
+    assert {each.severity for each in log.issues} == {"error"}
+    assert parse_log({}) == NotaryLog("", "")
+
+
 CHILD = """
 import os, sys, time
 from pathlib import Path
 from release.rehearsal.apple import AppleStandIn
 from release.rehearsal.apple_behaviour import Behaviour
+from release.rehearsal.apple_http import Response, Server, as_json
 from release.rehearsal.apple_review import Review
 from signing.notary import NotaryClient, wait
 from signing.notary_log import TicketContent
