@@ -57,17 +57,17 @@ class Source(Protocol):
 def write(
     source: Source,
     dst: Path,
-    form: str,
+    form: str | Codec,
     *,
     threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> None:
-    """Write `source` as the image `dst` (whole or not at all) in `form`: UDZO, UDBZ, ULFO or ULMO.
+    """Write `source` as the image `dst` (whole or not at all) in `form`: UDZO, UDBZ, ULFO, ULMO or a codec.
 
     `threads` is the cores' number if not given; `on_progress` gets bytes of the volume done and their total.
     Raises ImageFault, with status DISK if there is no room.
     """
-    codec = FORMATS[form]
+    codec = FORMATS[form] if isinstance(form, str) else form
     scratch = dst.with_name(f".{dst.name}.part")
     try:
         with scratch.open("wb") as file:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from release.bundle.icon import icns
+from release.image.background import write_tiff
 from release.image.plan import BACKGROUND, ImagePlan
 from tests.release.image.trees import EPOCH, make
 
@@ -43,6 +44,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def plan(app: Path) -> ImagePlan:
-    return ImagePlan("Little App", app, BACKGROUND, app / "Contents/Resources/icon.icns", EPOCH)
+@pytest.fixture(scope="session")
+def plan(app: Path, tmp_path_factory: pytest.TempPathFactory) -> ImagePlan:
+    """A plan whose background is drawn already, as drawing it is what takes longest."""
+    picture = tmp_path_factory.mktemp("picture") / "background.tiff"
+    write_tiff(BACKGROUND, picture)
+    return ImagePlan("Little App", app, picture, app / "Contents/Resources/icon.icns", EPOCH)

@@ -18,20 +18,22 @@ from errors import Exit
 from release.image import build
 from release.image.faults import ImageFault
 from release.image.hfsplus import names
-from release.image.plan import ImagePlan, icon_locations, settings
+from release.image.plan import BACKGROUND, ImagePlan, icon_locations, settings
 from release.image.portable import build_portable
 from release.image.reader import DiskImage
 from tests.release.image import trees
 
 
 @pytest.fixture(scope="module")
-def made(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from release.image.plan import BACKGROUND
-
-    icon = app / "Contents/Resources/icon.icns"
+def made(plan: ImagePlan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("made") / "x.dmg"
-    build_portable(ImagePlan("Little App", app, BACKGROUND, icon, trees.EPOCH), target)
+    build_portable(plan, target)
     return target
+
+
+def test_a_background_still_to_be_drawn_comes_to_the_same(plan: ImagePlan, made: Path, tmp_path: Path):
+    build_portable(replace(plan, background=BACKGROUND), tmp_path / "y.dmg")
+    assert (tmp_path / "y.dmg").read_bytes() == made.read_bytes()
 
 
 def ds_store(image: Path) -> dict[tuple[str, bytes], Any]:
