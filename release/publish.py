@@ -17,7 +17,8 @@ from appcast import xml
 from appcast.feed import Feed, highest
 from errors import Exit, Fault
 from release.s3 import Changed
-from release.store import Object, Progress, Store, digest_of
+from release.store import Object, Store, digest_of
+from release.upload import Progress
 
 FEED_KEY = "appcast.xml"
 RELEASES = "releases/"
@@ -118,6 +119,15 @@ def _place_image(store: Store, release: Publication, digest: str, on_progress: P
         except Changed:
             pass  # somebody was faster, or it was us and the answer got lost: the bytes tell
     found = _read_back(store, key, _shifted(on_progress, size, size))
+    if found.sha256 != digest and action == "sent":  # ours alone, and nothing points at it yet
+        store.delete(key)
+        raise Fault(
+            "the image arrived damaged and was removed again",
+            where=key,
+            details=(f"sent: sha256 {digest}", f"came: sha256 {found.sha256}, {found.size} bytes"),
+            cure="run it again",
+            status=Exit.PUBLISH,
+        )
     if found.sha256 != digest:
         raise Fault(
             f"another image is public under this name already: {release.dmg_name}",

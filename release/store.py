@@ -1,38 +1,32 @@
 """The bucket: a small object store over S3's API, the same on Cloudflare R2 and on any other S3.
 
-Bodies are proven on arrival: a single put carries the SHA-256 of its content as a header, a part's is covered
-by the request's signature. Parts are of equal size, as R2 wants them.
+A single put carries the SHA-256 of its content as a header, so what arrives damaged is refused. What goes in
+parts (of equal size, as R2 wants them) is not hashed again on the way: read it back before relying on it.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import mmap
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from errors import Exit, Fault
 from release import s3
 from release.s3 import Absent, Changed
+from release.upload import PART_BYTES, THREADS, Progress, Upload
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-Progress = Callable[[int, int], None]
-
-PART_BYTES = 8 * 1024 * 1024
 SINGLE_BYTES = 16 * 1024 * 1024
 CHUNK_BYTES = 1024 * 1024
-THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +190,8 @@ class S3Store:
         try:
             with self._faults(key):
                 if isinstance(body, Path) and size > SINGLE_BYTES:
-                    return self._put_parts(key, body, size, headers, conditions, on_progress)
+                    upload = Upload(self._client, self.bucket, key, self._part_bytes, self._threads)
+                    return upload.run(body, headers, conditions, on_progress)
                 etag = self._put_whole(key, body, digest, headers, conditions)
         except Absent as error:  # the answer to If-Match when nothing is there
             raise Changed("the object to replace is gone", where=self._where(key)) from error
@@ -266,63 +261,6 @@ class S3Store:
             )
         return answer["ETag"]
 
-    def _put_parts(
-        self,
-        key: str,
-        path: Path,
-        size: int,
-        headers: dict[str, Any],
-        conditions: dict[str, Any],
-        on_progress: Progress | None,
-    ) -> str:
-        upload = self._client.create_multipart_upload(Bucket=self.bucket, Key=key, **headers)["UploadId"]
-        try:
-            parts = self._send_parts(key, path, size, upload, on_progress)
-            answer = self._client.complete_multipart_upload(
-                Bucket=self.bucket,
-                Key=key,
-                UploadId=upload,
-                MultipartUpload={"Parts": parts},
-                **conditions,
-            )
-        except BaseException:
-            self._abort(key, upload)
-            raise
-        return answer["ETag"]
-
-    def _send_parts(
-        self, key: str, path: Path, size: int, upload: str, on_progress: Progress | None
-    ) -> Sequence[CompletedPartTypeDef]:
-        done = _Counter(size, on_progress)
-
-        def send(number: int) -> CompletedPartTypeDef:
-            with _part(path, number, self._part_bytes, size) as body:
-                answer = self._client.upload_part(
-                    Bucket=self.bucket,
-                    Key=key,
-                    UploadId=upload,
-                    PartNumber=number + 1,
-                    Body=cast("IO[bytes]", body),
-                )
-                done.add(len(body))
-            return {"PartNumber": number + 1, "ETag": answer["ETag"]}
-
-        with ThreadPoolExecutor(self._threads) as pool:
-            jobs = [pool.submit(send, number) for number in range(-(-size // self._part_bytes))]
-            try:
-                return [job.result() for job in jobs]
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-
-    def _abort(self, key: str, upload: str) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
-        except (BotoCoreError, ClientError):
-            return  # parts never show; buckets drop them by themselves (R2: after 7 days)
-
     @property
     def _client(self) -> S3Client:
         with self._lock:
@@ -350,33 +288,6 @@ def digest_of(body: Path | bytes) -> str:
         raise Fault(
             f"the file cannot be read: {error.strerror}", where=body, status=Exit.INPUT_MISSING
         ) from error
-
-
-class _Counter:
-    """Adds up what several threads have sent."""
-
-    def __init__(self, total: int, report: Progress | None) -> None:
-        self._total, self._report, self._done = total, report, 0
-        self._lock = threading.Lock()
-
-    def add(self, size: int) -> None:
-        with self._lock:
-            self._done += size
-            if self._report:
-                self._report(self._done, self._total)
-
-
-@contextmanager
-def _part(path: Path, number: int, part_bytes: int, size: int) -> Iterator[mmap.mmap]:
-    """Map one part: a body that can be read, rewound for a retry, and costs no memory."""
-    start = number * part_bytes
-    with (
-        path.open("rb") as file,
-        mmap.mmap(
-            file.fileno(), min(part_bytes, size - start), access=mmap.ACCESS_READ, offset=start
-        ) as body,
-    ):
-        yield body
 
 
 @contextmanager

@@ -18,7 +18,9 @@ from urllib.parse import urlsplit
 
 from appcast import xml
 from appcast.feed import Feed, FeedFault, Item, find, highest
+from commands import Runner
 from errors import Exit, Fault
+from release import verify_mac
 from release.publish import FEED_TYPE, IMAGE_TYPE, IMMUTABLE, SHORT
 from release.verification import Check, OwnTools, Report, Tools, Verification
 from signing import eddsa
@@ -44,10 +46,12 @@ def verify_public(
     trust_pem: bytes | None,
     require_ticket: bool,
     tools: Tools | None = None,
+    mac: Runner | None = None,
 ) -> Verification:
     """Download and check a release; `workdir` is emptied first and left with what was downloaded.
 
     `trust_pem`: the certificate that must have signed image and app, None to accept any consistent chain.
+    `mac` runs macOS's own tools too; only a Mac has them, and only Apple's notarization satisfies them.
     Raises Fault NETWORK if the site cannot be reached at all; whatever else is wrong becomes a row.
     """
     shutil.rmtree(workdir, ignore_errors=True)
@@ -57,7 +61,11 @@ def verify_public(
     public = _Public(target, session, rows)
     feed = public.feed()
     image = public.image(feed, workdir)
-    _Inside(target, tools or OwnTools(), rows).check(feed, image, workdir / "volume")
+    app = _Inside(target, tools or OwnTools(), rows).check(feed, image, workdir / "volume")
+    if mac is None:
+        rows.skip("Gatekeeper", "it takes a Mac and Apple's own notarization")
+    elif image is not None:
+        rows.rows.extend(verify_mac.ask(image.path, app, runner=mac))
     return Verification(target.site, version, build, tuple(rows.rows))
 
 
@@ -221,11 +229,11 @@ class _Inside:
         self._tools = tools
         self._rows = rows
 
-    def check(self, feed: _Feed | None, image: _Download | None, volume: Path) -> None:
-        """Add the rows about the image and the app in it."""
+    def check(self, feed: _Feed | None, image: _Download | None, volume: Path) -> Path | None:
+        """Add the rows about the image and the app in it; return where the app was unpacked."""
         if feed is None or image is None:
             self._rows.skip("image and app", "there is no image")
-            return
+            return None
         run = self._rows.run
         run("image checksums", lambda: self._checksums(image))
         outer = run("image signature", lambda: self._signed(self._tools.verify_image, image.path))
@@ -233,7 +241,7 @@ class _Inside:
         app = run("unpacking", lambda: self._unpacked(image, volume))
         if app is None:
             self._rows.skip("the app", "the image cannot be unpacked")
-            return
+            return None
         inner = run("app signature", lambda: self._signed(self._tools.verify_app, app))
         run("certificate", lambda: self._certificate(outer, inner))
         info = run("Info.plist", lambda: self._info(app))
@@ -241,6 +249,7 @@ class _Inside:
             run("minimum system", lambda: _minimum_system(info, feed.item))
             run("update signature", lambda: _update_signature(info, feed.item, image))
             run("feed signature", lambda: _feed_signature(info, feed))
+        return app
 
     def _checksums(self, image: _Download) -> tuple[None, str]:
         with self._tools.open_image(image.path) as disk:

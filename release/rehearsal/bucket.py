@@ -194,6 +194,9 @@ class _Keeper:
         etag = value.etag.strip('"')
         temporary.replace(final)
         _read_from(value, final)
+        if value.multipart is not None:  # the parts would stay in memory as long as the object
+            value.multipart.dispose()
+            value.multipart = None
         return Entry(sha256, value.size, etag, value.last_modified.isoformat(), dict(value.metadata))
 
     def _read_index(self) -> dict[str, Entry]:

@@ -179,7 +179,7 @@ def test_other_bytes_under_the_same_name_are_a_conflict_that_names_both(tmp_path
     assert store.objects == kept
 
 
-def test_an_upload_that_arrives_damaged_never_gets_into_the_feed(tmp_path):
+def test_an_upload_that_arrives_damaged_is_removed_and_never_offered(tmp_path):
     store, release = MemoryStore(), publication(tmp_path, "1")
 
     def damage(method: str, key: str) -> None:
@@ -188,9 +188,12 @@ def test_an_upload_that_arrives_damaged_never_gets_into_the_feed(tmp_path):
             store.objects[key] = (found, data[:-1] + bytes([data[-1] ^ 1]))
 
     store.after = damage
-    with pytest.raises(Fault):
+    with pytest.raises(Fault, match="arrived damaged") as caught:
         publish(store, release)
-    assert set(store.objects) == {release.image_key}
+    assert caught.value.status == Exit.PUBLISH and not store.objects
+    store.after = lambda method, key: None
+    publish(store, release)
+    complete(store, release)
 
 
 def test_the_loser_of_a_race_changes_nothing(tmp_path):

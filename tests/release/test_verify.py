@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appcast import xml
 from appcast.feed import Enclosure, Feed, Item, merge
+from commands import Result
 from errors import Exit, Fault
 from release.publish import FEED_KEY, Publication, publish
 from release.rehearsal.site import Site, route
@@ -26,6 +27,7 @@ from signing.staple import staple_image
 from signing.verify import verify_image
 from tests.signing import machos
 from tests.standins import signed
+from tests.standins.commands import Recorder
 from tests.standins.store import MemoryStore
 
 SITE = "http://127.0.0.1:1"  # where nothing listens: the session is routed
@@ -103,6 +105,7 @@ def verify(store, release, tmp_path) -> Iterator[Callable[..., Verification]]:
         trust: bytes | None = release.trust,
         require_ticket: bool = True,
         bucket: MemoryStore = store,
+        mac: Recorder | None = None,
     ) -> Verification:
         with Site(bucket, latest="Tiny-latest.dmg") as site, requests.Session() as session:
             route(session, SITE, site.url)
@@ -115,6 +118,7 @@ def verify(store, release, tmp_path) -> Iterator[Callable[..., Verification]]:
                 build=build,
                 trust_pem=trust,
                 require_ticket=require_ticket,
+                mac=mac,
             )
 
     yield run
@@ -136,7 +140,7 @@ def change(store: MemoryStore, key: str, data: bytes) -> None:
 
 def test_a_good_release_passes_every_check(verify, release):
     verification = verify().require()
-    assert [row.name for row in verification.rows if not row.ok] == []
+    assert [row.name for row in verification.rows if not row.ok] == ["Gatekeeper"]
     assert [row.name for row in verification.rows] == [
         "feed",
         "feed caching",
@@ -156,6 +160,7 @@ def test_a_good_release_passes_every_check(verify, release):
         "minimum system",
         "update signature",
         "feed signature",
+        "Gatekeeper",
     ]
     details = {row.name: row.detail for row in verification.rows}
     assert hashlib.sha256(release.image.read_bytes()).hexdigest()[:16] in details["image"]
@@ -319,3 +324,29 @@ def test_a_site_that_is_down_is_a_network_fault(tmp_path):
             require_ticket=False,
         )
     assert caught.value.status == Exit.NETWORK
+
+
+def test_a_mac_is_asked_with_its_own_tools(verify, tmp_path):
+    mac = Recorder()
+    verify(mac=mac).require()
+    image, app = str(tmp_path / "work" / NAME), str(tmp_path / "work/volume/Tiny.app")
+    gate = ("spctl", "--assess", "--type", "open", "--context", "context:primary-signature", "--verbose")
+    assert mac.calls == [
+        ("hdiutil", "verify", image),
+        ("codesign", "--verify", "--strict", "--verbose=2", image),
+        ("xcrun", "stapler", "validate", image),
+        (*gate, image),
+        ("codesign", "--verify", "--deep", "--strict", "--verbose=2", app),
+        ("spctl", "--assess", "--type", "execute", "--verbose", app),
+    ]
+
+
+def test_what_a_mac_says_no_to_is_a_row(verify):
+    def reply(argv: tuple[str, ...]) -> Result | None:
+        if argv[0] == "spctl":
+            return Result(argv, 3, stderr=b"Tiny.dmg: rejected\nsource=no usable signature\n")
+        return None
+
+    verification = verify(mac=Recorder(reply))
+    assert failed(verification) == {"Gatekeeper, image", "Gatekeeper, app"}
+    assert verification.rows[-1].detail == "source=no usable signature"

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from release.s3 import Changed
-from release.store import Object, Progress
+from release.store import Object
+from release.upload import Progress
 
 
 @dataclass
