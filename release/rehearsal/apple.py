@@ -63,6 +63,7 @@ class AppleStandIn:
         self._server: Server | None = None
 
     def __enter__(self) -> AppleStandIn:
+        self._uploads.sweep()
         self._server = Server(self._answer)
         return self
 

@@ -154,6 +154,7 @@ class Submissions:
             latest = self._find(id) or record
             latest["review"], latest["verdict"] = asdict(review), verdict
             self._write(latest)
+        self.uploads.discard(record["object"])  # judged: nobody asks for the bytes again
 
     def _judge(self, record: Record, upload: Path) -> Review:
         if record["uploaded"]["sha256"] != record["sha256"]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,6 +68,20 @@ class Uploads:
     def path(self, key: str) -> Path:
         """Return where an object lies."""
         return self._folder / hashlib.sha256(key.encode()).hexdigest()
+
+    def discard(self, key: str) -> None:
+        """Remove an object that is not needed any more."""
+        self.path(key).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left: anything older than leave to upload lasts."""
+        for path in self._folder.glob("*"):
+            if path.lstat().st_mtime > time.time() - LIFE:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def answer(self, request: Request, path: str) -> Response:
         """Serve PUT of `path`: /bucket/key, still quoted."""

@@ -93,9 +93,14 @@ def test_accepted(tmp_path: Path, archive: Path) -> None:
         assert notary.history() == [
             Submission(receipt.id, archive.name, "Accepted", notary.history()[0].created)
         ]
-        uploads = list((apple.state / "objects").iterdir())
+        reviewer = apple._submissions._reviewer
+        for thread in apple._submissions._reviews.values():
+            thread.join()
+        left = list((apple.state / "objects").iterdir())
     assert receipt.sha256 == hashlib.sha256(archive.read_bytes()).hexdigest()
-    assert [each.read_bytes() for each in uploads] == [archive.read_bytes()]
+    assert isinstance(reviewer, Lenient)
+    assert reviewer.seen == [archive.read_bytes()]
+    assert left == []  # a judged upload is of no more use
     assert log.status == "Accepted"
     assert log.contents == (TicketContent(archive.name, CDHASH),)
     assert log.raw["jobId"] == receipt.id
@@ -413,6 +418,17 @@ def test_an_odd_log_loses_nothing() -> None:
     assert [each.message for each in log.issues] == ["just text", ""]
     assert {each.severity for each in log.issues} == {"error"}
     assert parse_log({}) == NotaryLog("", "")
+
+
+def test_what_killed_processes_left_is_swept_up(tmp_path: Path) -> None:
+    objects = tmp_path / "apple" / "objects"
+    (objects / ".review-old" / "root").mkdir(parents=True)
+    for name in ("old", "new", ".review-old/root/file"):
+        (objects / name).write_bytes(b"x")
+    for name in ("old", ".review-old"):
+        os.utime(objects / name, (0, 0))
+    with standing(tmp_path):
+        assert [each.name for each in objects.iterdir()] == ["new"]
 
 
 CHILD = """
