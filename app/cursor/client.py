@@ -184,7 +184,11 @@ class Bridge:
         delay = FIRST_DELAY
         while True:
             began = loop.time()
-            await self._live(found)
+            try:
+                await self._live(found)
+            except Exception as error:  # whatever it is, the bridge must come back
+                self.problem = f"the bridge could not be kept running ({type(error).__name__})"
+                log.exception("the bridge's supervisor failed")
             self.state = "restarting"
             delay = FIRST_DELAY if loop.time() - began > STEADY else min(delay * 2, LONGEST_DELAY)
             await asyncio.sleep(delay)

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.openai.errors import INVALID, ApiError
+from app.openai.errors import ApiError
 
 _encoder = msgspec.json.Encoder()
 
@@ -53,6 +53,3 @@ async def on_crash(request: Request, error: Exception) -> Response:
     """Answer what nobody foresaw. What it was is in the log, not in the answer."""
     message = "The server failed on this request. Its log says why."
     return error_response(ApiError(500, message, type="server_error", code="internal_error"))
-
-
-__all__ = ["INVALID", "Json", "error_response", "on_api_error", "on_crash", "on_http_error"]

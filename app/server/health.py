@@ -34,7 +34,9 @@ def status(bridge: Bridge, *, has_key: bool) -> str:
         return "sdk_bridge_missing"
     if not has_key:
         return "needs_api_key"
-    return "ready" if bridge.state == "ready" else "sdk_bridge_starting"
+    if bridge.state == "ready":
+        return "ready"
+    return "sdk_bridge_starting" if bridge.problem is None else "sdk_bridge_failed"
 
 
 def bridge(bridge: Bridge) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -135,6 +136,12 @@ def real(tmp_path: Path, cursor: CursorStandIn, bridge_js: Path, bun: Path) -> S
     return Settings(
         data_dir=tmp_path / "data", key=KEY, backend_url=cursor.url, bridge_js=bridge_js, runtime=bun
     )
+
+
+@pytest.fixture
+def either(real: Settings, runtime: Path) -> Settings:
+    """In Bun and in Node."""
+    return dataclasses.replace(real, runtime=runtime)
 
 
 @dataclass

@@ -47,6 +47,7 @@ def test_health_without_a_key_or_a_bridge(tmp_path: Any) -> None:
         bridge.state = "starting"
         assert client.get("/health").json()["status"] == "needs_api_key"
         bridge.state = "missing"
+        bridge.problem = "no Bun"
         assert client.get("/health").json()["status"] == "sdk_bridge_missing"
 
 
@@ -60,6 +61,23 @@ def test_models(app: App) -> None:
         assert model["object"] == "model"
         assert model["owned_by"] == "cursor"
     assert app.client.get("/models").json() == listed
+
+
+@pytest.mark.parametrize(
+    ("state", "problem", "status"),
+    [
+        ("starting", None, "sdk_bridge_starting"),
+        ("restarting", None, "sdk_bridge_starting"),
+        ("restarting", "it ended with status 1", "sdk_bridge_failed"),
+        ("ready", None, "ready"),
+    ],
+)
+def test_health_tells_a_bridge_that_comes_from_one_that_fails(
+    app: App, state: Any, problem: str | None, status: str
+) -> None:
+    app.bridge.state, app.bridge.problem = state, problem
+    found = app.client.get("/health").json()
+    assert (found["status"], found["bridge"]["problem"]) == (status, problem)
 
 
 @pytest.mark.parametrize(
