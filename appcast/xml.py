@@ -219,7 +219,7 @@ def _render_item(node: etree._Element, item: Item) -> None:
     _add(node, "pubDate", _render_date(item.published))
     _add(node, f"{_S}releaseNotesLink", item.release_notes_link)
     _add(node, f"{_S}fullReleaseNotesLink", item.full_release_notes_link)
-    if item.description:
+    if item.description and item.description.strip():
         description = etree.SubElement(node, "description")
         if item.description_format != "html":
             description.set(f"{_S}format", item.description_format)
@@ -246,12 +246,13 @@ def _render_date(moment: datetime | None) -> str | None:
 
 def _literal(text: str) -> str:
     """Keep markup readable in the file, but where it would end its own CDATA section."""
-    return text if "]]>" in text else cast(str, etree.CDATA(text))
+    text = text.strip()
+    return text if "]]>" in text or "\r" in text else cast(str, etree.CDATA(text))
 
 
 def _add(parent: etree._Element, name: str, text: str | None) -> None:
-    if text:
-        etree.SubElement(parent, name).text = text
+    if text and text.strip():  # as `parse` has it, so that reading and writing change nothing
+        etree.SubElement(parent, name).text = text.strip()
 
 
 def _add_extra(parent: etree._Element, extra: Iterable[str]) -> None:

@@ -48,7 +48,7 @@ def section(text: str, version: str) -> str | None:
     for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
         if _names(tokens[start + 1].content, version):
             html: str = markdown.renderer.render(tokens[start + 3 : end], markdown.options, env)
-            return html
+            return html.strip()
     return None
 
 

@@ -113,6 +113,8 @@ class _Rows:
             self.rows.append(Check(name, False, "; ".join((fault.what, *fault.details[:5]))))
         except requests.RequestException as error:
             self.rows.append(Check(name, False, f"the download failed: {error}"))
+        except OSError as error:
+            self.rows.append(Check(name, False, f"{error.strerror}: {error.filename}"))
         else:
             self.rows.append(Check(name, True, detail))
             return value
@@ -145,7 +147,7 @@ class _Public:
                 self._rows.skip(name, "the feed does not say where the image is")
             return None
         url = feed.item.enclosure.url
-        path = workdir / (urlsplit(url).path.rpartition("/")[2] or "image.dmg")
+        path = workdir / "image.dmg"
         image = self._rows.run("image", lambda: self._image(url, path, feed.item))
         self._rows.run("download button", lambda: self._button(image))
         self._rows.run("ranges", lambda: self._ranges(url, image))
@@ -262,7 +264,7 @@ class _Inside:
         report = verify(path, self._target.trust).require()
         pinned = "by the pinned certificate" if self._target.trust else "by a consistent chain, none pinned"
         checked = sum(each.checked for each in report.walk())
-        return report, f"{checked} pages and files compared, signed {pinned}"
+        return report, f"hashes compared: {checked}, signed {pinned}"
 
     def _ticket(self, image: _Download, signature: Report | None) -> None:
         if not self._target.require_ticket:

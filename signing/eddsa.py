@@ -16,8 +16,6 @@ import binascii
 import mmap
 import os
 import re
-import secrets
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +23,9 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from commands import Runner
 from errors import Exit, Fault
+from signing import secrets
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -42,7 +42,7 @@ _PROLOG = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:<\?xml[^>]*\?>\s*?\n?)?")
 
 
 class KeyFault(Fault):
-    """A key that is absent, unreadable, exposed or malformed. Never carries key material."""
+    """A key that is malformed or in the way. Never carries key material."""
 
     status = Exit.SECRET
 
@@ -59,7 +59,7 @@ def generate(path: Path) -> None:
     Never overwrites: a lost key cuts every installed app off from its updates. Raises KeyFault if the file
     exists or cannot be written.
     """
-    seed = base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n"
+    seed = base64.b64encode(os.urandom(KEY_BYTES)) + b"\n"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
@@ -72,23 +72,13 @@ def generate(path: Path) -> None:
         os.fsync(out.fileno())
 
 
-def load(uri: str, *, environ: Mapping[str, str]) -> Ed25519PrivateKey:
-    """Read a private key by URI: `env:NAME` or `file:PATH`.
+def load(uri: str, *, environ: Mapping[str, str], runner: Runner | None = None) -> Ed25519PrivateKey:
+    """Read a private key by URI: `env:NAME`, `file:PATH` or `keychain:SERVICE/ACCOUNT`.
 
-    A file must belong to nobody else: any permission for group or others is refused. Raises KeyFault.
+    Sparkle's own tools keep theirs at `keychain:https://sparkle-project.org/ed25519`. Raises SecretFault if
+    it is absent or in a file that others can touch, KeyFault if it is malformed.
     """
-    scheme, _, rest = uri.partition(":")
-    if scheme == "env" and rest:
-        if not environ.get(rest):
-            raise KeyFault(f"the variable {rest} is not set", where=uri, cure=f"export {rest} and try again")
-        return private_key(environ[rest], where=uri)
-    if scheme == "file" and rest:
-        return private_key(_read_private(Path(rest).expanduser()), where=uri)
-    raise KeyFault(
-        "a key is named by env:NAME or file:PATH",
-        where=uri if scheme in ("env", "file") else None,  # whatever else it is, it may be the key itself
-        cure="name where the private EdDSA key is kept",
-    )
+    return private_key(secrets.read(uri, environ=environ, runner=runner), where=uri)
 
 
 def private_key(text: str, *, where: object | None = None) -> Ed25519PrivateKey:
@@ -238,21 +228,6 @@ def _decode(text: str, name: str, where: object | None) -> bytes:
         return base64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError):
         raise KeyFault(f"{name} is not base64", where=where) from None  # the cause would show the text
-
-
-def _read_private(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & 0o077:
-                raise KeyFault(
-                    f"the private key's file is open to others (mode {mode:04o})",
-                    where=path,
-                    cure=f"chmod 600 {path}",
-                )
-            return file.read(4096).decode("ascii", "replace")
-    except OSError as error:
-        raise KeyFault(f"the private key cannot be read: {error.strerror}", where=path) from error
 
 
 @contextmanager

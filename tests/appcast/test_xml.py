@@ -71,6 +71,13 @@ def test_rendering_is_deterministic_and_readable():
     assert b"<![CDATA[<h3>Added</h3>" in data and data.endswith(b"</rss>\n")
 
 
+def test_white_space_around_texts_does_not_make_another_feed():
+    item = Item("1", link="https://e.test/", title=" a\n", description="\n<p>x</p>\r\n<p>y</p>\n")
+    once = xml.render(Feed("t ", items=(item,)))
+    assert xml.render(xml.parse(once)) == once
+    assert xml.parse(once).items[0].description == "<p>x</p>\r\n<p>y</p>"
+
+
 def test_dates_are_written_in_utc():
     local = datetime.fromisoformat("2026-11-22T23:04:05+02:00")
     assert b"21:04:05 +0000" in xml.render(

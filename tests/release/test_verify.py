@@ -329,7 +329,7 @@ def test_a_site_that_is_down_is_a_network_fault(tmp_path):
 def test_a_mac_is_asked_with_its_own_tools(verify, tmp_path):
     mac = Recorder()
     verify(mac=mac).require()
-    image, app = str(tmp_path / "work" / NAME), str(tmp_path / "work/volume/Tiny.app")
+    image, app = str(tmp_path / "work/image.dmg"), str(tmp_path / "work/volume/Tiny.app")
     gate = ("spctl", "--assess", "--type", "open", "--context", "context:primary-signature", "--verbose")
     assert mac.calls == [
         ("hdiutil", "verify", image),

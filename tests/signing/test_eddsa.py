@@ -8,8 +8,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commands import Result
 from errors import Exit, Fault
 from signing import eddsa
+from signing.secrets import mask
+from tests.standins.commands import Recorder
 
 # RFC 8032, section 7.1: test 1 (nothing signed) and test 3 (two bytes signed)
 RFC_1 = (
@@ -78,7 +81,7 @@ def test_a_key_that_others_can_touch_is_refused(tmp_path, mode):
     path = tmp_path / "key"
     eddsa.generate(path)
     path.chmod(mode)
-    with pytest.raises(eddsa.KeyFault, match="open to others") as caught:
+    with pytest.raises(Fault, match="others may read") as caught:
         eddsa.load(f"file:{path}", environ={})
     assert caught.value.status == Exit.SECRET and "chmod 600" in (caught.value.cure or "")
     path.chmod(0o400)
@@ -89,7 +92,7 @@ def test_a_key_that_others_can_touch_is_refused(tmp_path, mode):
     ("text", "says"),
     [
         ("c2VjcmV0!", "not base64"),
-        ("", "is not set"),
+        ("", "missing"),
         (base64.b64encode(b"s" * 31).decode(), "32 bytes, this one 31"),
         (base64.b64encode(b"s" * 64).decode(), "32 bytes, this one 64"),
         (base64.b64encode(b"s" * 96).decode(), "old 96-byte form"),
@@ -97,7 +100,7 @@ def test_a_key_that_others_can_touch_is_refused(tmp_path, mode):
     ],
 )
 def test_a_malformed_key_is_named_but_never_shown(text, says):
-    with pytest.raises(eddsa.KeyFault, match=says) as caught:
+    with pytest.raises(Fault, match=says) as caught:
         eddsa.load("env:KEY", environ={"KEY": text})
     assert caught.value.status == Exit.SECRET
     assert not text or text not in str(caught.value)
@@ -106,13 +109,29 @@ def test_a_malformed_key_is_named_but_never_shown(text, says):
 
 @pytest.mark.parametrize("uri", ["env:", "file:", "keychain:x", "c2VjcmV0", ""])
 def test_a_key_is_named_by_a_known_scheme(uri):
-    with pytest.raises(eddsa.KeyFault, match=r"env:NAME or file:PATH") as caught:
+    with pytest.raises(Fault, match="not a secret's address") as caught:
         eddsa.load(uri, environ={})
+    assert caught.value.status == Exit.SECRET
     assert "c2VjcmV0" not in str(caught.value)
 
 
+def test_a_key_can_live_in_sparkles_own_keychain_item():
+    seed = base64.b64encode(bytes(range(32)))
+    keychain = Recorder(lambda argv: Result(argv, 0, stdout=seed + b"\n"))
+    key = eddsa.load("keychain:https://sparkle-project.org/ed25519", environ={}, runner=keychain)
+    assert eddsa.public_key(key) == PUBLIC
+    wanted = ("-s", "https://sparkle-project.org", "-a", "ed25519", "-w")
+    assert keychain.calls == [("security", "find-generic-password", *wanted)]
+
+
+def test_a_loaded_key_is_masked_from_then_on():
+    seed = base64.b64encode(b"m" * 32).decode()
+    eddsa.load("env:KEY", environ={"KEY": seed})
+    assert seed not in mask(f"oops: {seed}")
+
+
 def test_absent_files_are_faults(tmp_path):
-    with pytest.raises(eddsa.KeyFault, match="cannot be read"):
+    with pytest.raises(Fault, match="missing"):
         eddsa.load(f"file:{tmp_path / 'absent'}", environ={})
     with pytest.raises(Fault, match="cannot be read"):
         eddsa.sign_file(tmp_path / "absent", KEY)
