@@ -84,7 +84,7 @@ def _check(built: Path, *, private: tuple[Path, ...]) -> None:
 
 
 def _names(data: bytes, path: Path) -> bool:
-    """Whether `data` has `path` as a whole path: "/root" is no leak inside "/rootfs" or "a/root"."""
+    """Whether `data` has `path` as a whole path: "/opt" is no leak inside "/optional" or "a/opt"."""
     forms = {os.fsencode(path), os.fsencode(path.resolve())} - {b"/"}
     return any(re.search(rb"(?<![\w.@/-])" + re.escape(form) + rb"(?=/)", data) for form in forms)
 
