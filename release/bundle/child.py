@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import os
+import shutil
 import sys
 import time
 import zipfile
@@ -68,6 +69,8 @@ class Build(py2app.build_app.py2app):  # type: ignore[misc]
         """Write the archive in a fixed order, with one time and mode, without what only compilers read."""
         kind = zipfile.ZIP_DEFLATED if options.COMPRESS_ARCHIVE else zipfile.ZIP_STORED
         base = Path(base_dir)
+        for metadata in Path(self.job.site_packages).glob("*.dist-info"):
+            shutil.copytree(metadata, base / metadata.name, dirs_exist_ok=True)
         with zipfile.ZipFile(zip_filename, "w", kind) as archive:
             for name in _members(base):
                 data = b"" if name.endswith("/") else (base / name).read_bytes()
@@ -184,6 +187,14 @@ def _bytes_of(module: Any, name: str) -> bytes:
     return bytecode.pyc(code, path.read_bytes())
 
 
+def take_all_metadata() -> None:
+    """Keep py2app from choosing metadata by each package's RECORD: a tidy site-packages has none.
+
+    What is installed there is what the app needs, so versions and licences of all of it go along.
+    """
+    py2app.build_app.scan_for_metadata = lambda _path: {}
+
+
 def sign_later() -> None:
     """Leave signing to the step that does it with an identity; py2app's own is ad hoc."""
     py2app.build_app.codesign_adhoc = lambda _app: None
@@ -210,6 +221,7 @@ def run(path: Path, command: type[Build], prepare: Callable[[Job], None]) -> Non
     prepare(job)
     scan_op_codes_in_bulk()
     write_definite_byte_code()
+    take_all_metadata()
     sign_later()
     ignore_build_time_library(job.prefix)
     chosen: Any = type("Chosen", (command,), {"job": job, "seconds": {}, "graph": None})

@@ -27,6 +27,9 @@ DYNAMIC_IMPORTS: tuple[str, ...] = (
     "uvloop",
 )
 
+# The native modules the server must be seen to use: uvicorn goes on without them, slower and silently.
+FAST_PATHS: tuple[str, ...] = ("httptools.parser.parser", "uvloop.loop")
+
 # Copied as files and not into the archive: certifi hands out the path of its list of roots.
 PACKAGES: tuple[str, ...] = ("certifi",)
 

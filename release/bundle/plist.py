@@ -16,7 +16,7 @@ ICON = "icon.icns"
 LAUNCHER_KEYS = ("PyMainFileNames", "PyOptions", "PyResourcePackages", "PyRuntimeLocations")
 # First the architecture that runs without translation on a new Mac.
 PRIORITY = {"arm64": ["arm64"], "x86_64": ["x86_64"], "universal2": ["arm64", "x86_64"]}
-BUILD = re.compile(r"\d+(\.\d+){0,3}")  # any other character is a trap for Sparkle's comparator
+BUILD = re.compile(r"[0-9]+(\.[0-9]+){0,3}")  # any other character is a trap for Sparkle's comparator
 
 
 class PlistFault(Fault):

@@ -26,12 +26,12 @@ from typing import Any
 import requests
 
 from errors import Exit, Fault
-from release.bundle import plist
+from release.bundle import options, plist
 
 RUNNER = Path(__file__).with_name("smoke_runner.py")
 LISTENING = re.compile(r"http://127\.0\.0\.1:(\d+)")
 OUTSIDE_STATUS = 3  # of smoke_runner.py
-ENDED_IN_TIME = 10.0  # seconds between SIGTERM and the end of the app and all it started
+PATIENCE = 10.0  # seconds between SIGTERM and the end of the app and all it started
 LAST_LINES = 12
 
 
@@ -90,12 +90,16 @@ def smoke(
     packages: Path | None = None,
     native: bool | None = None,
     timeout: float = 60.0,
+    patience: float = PATIENCE,
+    natives: Sequence[str] = options.FAST_PATHS,
 ) -> SmokeReport:
     """Start the app, use it, stop it; say how each of it went.
 
     `bun` is an executable for this machine, `packages` a site-packages folder with this machine's builds of
-    the native modules (by default those this runs on), `timeout` in seconds for each wait. Nothing that the
-    app started outlives this. Raises Fault SMOKE only if the app can't be tried at all.
+    the native modules (by default those this runs on), `timeout` in seconds for each answer, `patience`
+    for the end after SIGTERM. `natives` are modules it must have loaded, so that it did not fall back to
+    something slower. Nothing that the app started outlives this. Raises Fault SMOKE only if the app can't be
+    tried at all.
     """
     native = sys.platform == "darwin" if native is None else native
     if not (app / "Contents/Resources/__boot__.py").is_file():
@@ -107,9 +111,9 @@ def smoke(
         argv = _argv(app.resolve(), packages, found, native=native)
         with _running(argv, environment, work) as server:
             rows = list(_use(app, server, timeout, expected))
-            rows.append(server.stop())
+            rows.append(server.stop(patience))
         if not native:
-            rows.append(_own_modules(found, server.status))
+            rows.append(_own_modules(found, server.status, natives))
     return SmokeReport(tuple(rows), native)
 
 
@@ -187,16 +191,16 @@ class Server:
     def _match(self) -> re.Match[str] | None:
         return next((found for line in self.lines if (found := LISTENING.search(line))), None)
 
-    def stop(self) -> Row:
+    def stop(self, patience: float) -> Row:
         """End it as the system would, and see that nothing it started is left."""
         started = time.monotonic()
         self._signal(signal.SIGTERM, group=False)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.status = self._process.wait(ENDED_IN_TIME)
+            self.status = self._process.wait(patience)
         took = time.monotonic() - started
-        left = self._others_left(ENDED_IN_TIME - took)
+        left = self._others_left(patience - took)
         if self.status is None:
-            return Row("stops", False, f"it still ran {ENDED_IN_TIME:g} s after SIGTERM")
+            return Row("stops", False, f"it still ran {patience:g} s after SIGTERM")
         if left:
             return Row("stops", False, "it left a process behind")
         ok = self.status in (0, OUTSIDE_STATUS)
@@ -346,7 +350,7 @@ def _complete(subject: Subject, *, stream: bool) -> requests.Response:
     return answer
 
 
-def _own_modules(found: Path, status: int | None) -> Row:
+def _own_modules(found: Path, status: int | None, natives: Sequence[str]) -> Row:
     """Read what the runner reported: nothing but native code may come from outside the bundle."""
     name = "own byte code"
     try:
@@ -356,6 +360,9 @@ def _own_modules(found: Path, status: int | None) -> Row:
     outside = ", ".join(f"{module} ({origin})" for module, origin in modules["outside"].items())
     if outside or status == OUTSIDE_STATUS:
         return Row(name, False, f"from outside the bundle: {outside}")
+    unused = ", ".join(name for name in natives if name not in modules["swapped"])
+    if unused:
+        return Row(name, False, f"it did without {unused}")
     lacking = f"; no build here for {', '.join(modules['lacking'])}" if modules["lacking"] else ""
     return Row(
         name,

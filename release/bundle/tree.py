@@ -8,15 +8,20 @@ from pathlib import Path
 
 
 def copy(src: Path, dst: Path) -> None:
-    """Copy a folder with links kept as links; `dst` must not exist, its parents may."""
-    dst.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(src, dst, symlinks=True, copy_function=_copy_file)
+    """Copy a folder with links kept as links; `dst` must not exist, its parents may.
 
-
-def _copy_file(src: str, dst: str) -> str:
-    shutil.copyfile(src, dst)  # the kernel copies: copy_file_range, or clones where the disk can
-    shutil.copymode(src, dst)
-    return dst
+    Files keep whether they are executable. That the source may not be written to is not copied.
+    """
+    dst.mkdir(parents=True)
+    for entry in sorted(os.scandir(src), key=lambda one: one.name):
+        target = dst / entry.name
+        if entry.is_symlink():
+            target.symlink_to(Path(entry.path).readlink())
+        elif entry.is_dir():
+            copy(Path(entry.path), target)
+        else:
+            shutil.copyfile(entry.path, target)  # the kernel copies
+            target.chmod(0o755 if entry.stat().st_mode & 0o111 else 0o644)
 
 
 def remove(path: Path) -> None:

@@ -1,0 +1,194 @@
+"""The smoke test itself, on a bundle of a few lines whose faults are known."""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from errors import Exit, Fault
+from release.bundle.smoke import SmokeReport, smoke
+from tests.release.bundle import tiny
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+pytestmark = pytest.mark.skipif(VERSION != "3.11", reason="the tiny bundle is made for 3.11")
+
+STDLIB = Path(os.__file__).parent
+
+# As much of a server as the smoke test asks for.
+SERVER = """
+import json, os, signal, subprocess, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+{extra}
+class Answer(BaseHTTPRequestHandler):
+    def log_message(self, *args): pass
+    def answer(self, status, body, kind="application/json"):
+        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+    def do_GET(self):
+        if self.path == "/health":
+            bridge = {{"runtime": "bun", "version": "1", "problem": None}}
+            self.answer(200, {{"status": "ready", "version": "{version}", "bridge": bridge}})
+        elif self.path == "/v1/models":
+            self.answer(200, {{"object": "list", "data": [{{"id": "m", "object": "model"}}]}})
+        else:
+            error = {{"message": "no", "type": "invalid_request_error", "param": None, "code": None}}
+            self.answer({missing}, {{"error": error}})
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if body["stream"]:
+            chunk = json.dumps({{"choices": [{{"delta": {{"content": "Hello"}}}}]}})
+            self.answer(200, f"data: {{chunk}}\\n\\n{end}", "text/event-stream")
+        else:
+            self.answer(200, {{"choices": [{{"message": {{"content": "Hello"}}}}]}})
+
+def main():
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    print(f"Listening on http://127.0.0.1:{{server.server_port}}/v1", flush=True)
+    server.serve_forever()
+def end(*args): sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+main()
+"""
+MODULES = (
+    "http",
+    "json",
+    "encodings",
+    "email",
+    "urllib",
+    "collections",
+    "importlib",
+    "re",
+    "logging",
+    "concurrent",
+    "html",
+)
+
+
+def bundle(tmp_path: Path, *, leave_out: str = "", **changed: str) -> Path:
+    """A bundle whose standard library is this interpreter's, as source, and whose app is SERVER."""
+    app = tmp_path / "Tiny.app"
+    library = app / "Contents/Resources/lib/python3.11"
+    library.mkdir(parents=True)
+    for path in STDLIB.iterdir():
+        if path.name != leave_out and (path.suffix == ".py" or path.name in MODULES):
+            (library / path.name).symlink_to(path)
+    dynload = library / "lib-dynload"
+    dynload.mkdir()
+    for path in (STDLIB / "lib-dynload").glob("*.so"):
+        (dynload / f"{path.name.split('.')[0]}.so").write_bytes(tiny.macho())
+    values = {"version": "1.2.3", "missing": "404", "end": "data: [DONE]\\n\\n", "extra": "", **changed}
+    return tiny.write(
+        app,
+        {
+            "Contents/Info.plist": plistlib.dumps({"CFBundleShortVersionString": "1.2.3"}),
+            "Contents/Resources/__boot__.py": SERVER.format(**values),
+        },
+    )
+
+
+def run(app: Path, *, natives: tuple[str, ...] = (), **options: object) -> SmokeReport:
+    return smoke(
+        app,
+        bun=Path("/bin/true"),
+        cursor_url="http://127.0.0.1:1",
+        native=False,
+        timeout=20,
+        natives=natives,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def failed(report: SmokeReport) -> list[str]:
+    return [row.name for row in report.rows if not row.ok]
+
+
+def test_a_good_bundle_passes(tmp_path: Path) -> None:
+    report = run(bundle(tmp_path), expected="Hello")
+    assert failed(report) == [], report
+    assert [row.name for row in report.rows] == [
+        "starts",
+        "/health",
+        "/v1/models",
+        "wrong route",
+        "completion",
+        "streamed completion",
+        "stops",
+        "own byte code",
+    ]
+    assert report.require() is report
+
+
+def test_a_module_from_outside_is_named(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    tiny.write(outside, {"stranger.py": "x = 1\n"})
+    app = bundle(tmp_path, extra=f"sys.path.append({str(outside)!r}); import stranger")
+    report = run(app)
+    assert failed(report) == ["own byte code"]
+    assert "stranger" in report.rows[-1].detail
+    with pytest.raises(Fault) as caught:
+        report.require()
+    assert caught.value.status == Exit.SMOKE
+    assert "stranger" in caught.value.details[0]
+
+
+def test_a_module_that_was_not_packed_is_named(tmp_path: Path) -> None:
+    report = run(bundle(tmp_path, leave_out="socketserver.py"))
+    assert failed(report)[0] == "starts"
+    assert "No module named 'socketserver'" in report.rows[0].detail
+
+
+def test_doing_without_a_native_module_is_noticed(tmp_path: Path) -> None:
+    report = run(bundle(tmp_path), natives=("_socket", "_fast"))
+    assert failed(report) == ["own byte code"]
+    assert report.rows[-1].detail == "it did without _fast"
+
+
+@pytest.mark.parametrize(
+    ("changed", "row"),
+    [
+        ({"version": "9.9.9"}, "/health"),
+        ({"missing": "200"}, "wrong route"),
+        ({"end": ""}, "streamed completion"),
+    ],
+)
+def test_a_wrong_answer_is_noticed(tmp_path: Path, changed: dict[str, str], row: str) -> None:
+    assert failed(run(bundle(tmp_path, **changed))) == [row]
+
+
+def test_another_text_than_expected_is_noticed(tmp_path: Path) -> None:
+    assert failed(run(bundle(tmp_path), expected="Goodbye")) == ["completion", "streamed completion"]
+
+
+def test_a_process_left_behind_is_noticed_and_ended(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    start = "child = os.posix_spawn('/bin/sleep', ['sleep', '300'], {})\n"
+    start += f"open({str(note)!r}, 'w').write(str(child))"
+    report = run(bundle(tmp_path, extra=start), patience=1.5)
+    assert failed(report) == ["stops"]
+    assert "left a process behind" in next(row.detail for row in report.rows if row.name == "stops")
+    deadline = time.monotonic() + 5
+    while alive(int(note.read_text())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(int(note.read_text()))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_what_cannot_be_tried_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(Fault) as caught:
+        run(tmp_path / "absent.app")
+    assert caught.value.status == Exit.SMOKE
