@@ -88,7 +88,7 @@ class Submissions:
             if record["uploaded"]:
                 record["polls"] += 1
                 self._write(record)
-        self._start_review(record)
+        self._start_review(record["id"])
         return as_json({"data": self._public(self._find(id) or record), "meta": {}})
 
     def logs(self, id: str, base_url: str) -> Response:
@@ -129,17 +129,18 @@ class Submissions:
             record["uploaded"] = {"sha256": sha256, "size": size}
             record["review"] = None
             self._write(record)
-        self._start_review(record)
+        self._start_review(record["id"])
 
     # the review
 
-    def _start_review(self, record: Record) -> None:
+    def _start_review(self, id: str) -> None:
+        """Review what is uploaded and was not reviewed; the record is read under the lock, lest it be old."""
         with self._lock:
-            running = self._reviews.get(record["id"])
-            if not record["uploaded"] or record["review"] or (running and running.is_alive()):
+            record, running = self._find(id), self._reviews.get(id)
+            if not record or not record["uploaded"] or record["review"] or (running and running.is_alive()):
                 return
-            thread = threading.Thread(target=self._review, args=(record["id"],), daemon=True)
-            self._reviews[record["id"]] = thread
+            thread = threading.Thread(target=self._review, args=(id,), daemon=True)
+            self._reviews[id] = thread
             thread.start()
 
     def _review(self, id: str) -> None:
