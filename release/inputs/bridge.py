@@ -45,10 +45,11 @@ def bridge_modules(cache: Cache, bridge_dir: Path, *, runner: Runner, required: 
         for name in FILES:
             shutil.copyfile(bridge_dir / name, folder / name)
         _install(folder, runner)
+        require_present(folder / "node_modules", lock, system=system, cpu=cpu)
         (folder / "node_modules" / ".package-lock.json").unlink(missing_ok=True)  # it names the registry
 
     made = cache.derived(f"node_modules {system} {cpu} {digest} {FORMAT}", build) / "node_modules"
-    require_present(made, lock, required=required, system=system, cpu=cpu)
+    require_present(made, {}, required=required, system=system, cpu=cpu)
     return made
 
 
@@ -98,7 +99,7 @@ def require_present(
             f"npm left out {len(absent)} package{'s' * (len(absent) > 1)} without saying so",
             where=modules,
             details=tuple(absent[:12]),
-            cure="see that the registry in use has them, delete this folder and run the same command again",
+            cure="see that the registry in use has them in these versions, and run the same command again",
             status=Exit.INPUT_MISSING,
         )
 

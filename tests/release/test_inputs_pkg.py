@@ -76,7 +76,8 @@ def xar(files: dict[str, bytes], encoding: str = "octet-stream") -> bytes:
             f"<offset>{len(heap)}</offset><length>{len(packed)}</length><size>{len(data)}</size>"
             f'<encoding style="application/{encoding}"/>'
         )
-        entry = f'<file id="{index}"><name>{escape(name)}</name><type>file</type><data>{data_element}</data></file>'
+        head = f"<name>{escape(name)}</name><type>file</type>"
+        entry = f'<file id="{index}">{head}<data>{data_element}</data></file>'
         if folder:
             entry = f'<file id="9{index}"><name>{folder}</name><type>directory</type>{entry}</file>'
         heap += packed
