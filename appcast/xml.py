@@ -8,11 +8,12 @@ enclosure that is not http(s). So does `parse`.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import cast
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from lxml import etree
 
@@ -35,6 +36,7 @@ _ITEM_TEXTS = {
     f"{_S}releaseNotesLink": "release_notes_link",
     f"{_S}fullReleaseNotesLink": "full_release_notes_link",
 }
+_WEB_OR_RELATIVE = re.compile(r"https?://|(?![a-z][a-z0-9+.-]*:)", re.IGNORECASE)
 _CHANNEL_TEXTS = ("title", "link", "description", "language")
 
 
@@ -147,8 +149,7 @@ def _checked(node: etree._Element, item: Item) -> Item:
         raise FeedFault("an item has no sparkle:version, so Sparkle refuses the whole feed", where=where)
     if item.enclosure is None and not item.link:
         raise FeedFault(f"item {item.version} has neither enclosure nor link", where=where)
-    scheme = urlsplit(item.enclosure.url).scheme if item.enclosure else "https"
-    if scheme not in ("http", "https", ""):
+    if item.enclosure is not None and not _WEB_OR_RELATIVE.match(item.enclosure.url):
         raise FeedFault(f"item {item.version} has an enclosure that is not http(s)", where=where)
     return item
 
