@@ -88,8 +88,7 @@ class TestPip:
     def test_writes_the_hash_into_the_requirement(self, tmp_path: Path) -> None:
         def reply(argv: tuple[str, ...]) -> None:
             listing = Path(argv[argv.index("--requirement") + 1])
-            assert listing.read_text() == f"thing-package==1.2 --hash={WHEEL.digest}
-"
+            assert listing.read_text() == f"thing-package==1.2 --hash={WHEEL.digest}\n"
             (tmp_path / "thing.whl").write_bytes(b"wheel")
 
         assert download(WHEEL, tmp_path, runner=Recorder(reply)) == tmp_path / "thing.whl"
