@@ -26,7 +26,7 @@ SIZE = 140_000_000
 MEGA = 1e6
 TRIES = 3
 
-STANDARD = Codec(ZLIB, partial(zlib.compress, level=6), 4)
+STANDARD = Codec(ZLIB, partial(zlib.compress, level=6), 6)
 
 
 def bench() -> list[Figure]:

@@ -47,8 +47,9 @@ class DiskImage:
         self._volume = catalog.Volume(
             lambda at, count: disk.read(start + _within(at, count, size), count), size
         )
-        self._items = dict(sorted(self._volume.paths()))
-        if len(self._items) != sum(1 for _ in self._volume.paths()):
+        found = list(self._volume.paths())
+        self._items = dict(sorted(found, key=lambda pair: pair[0]))
+        if len(self._items) != len(found):
             raise catalog.damaged("two files have one name")
 
     @classmethod

@@ -22,7 +22,10 @@ BITS = 8 * BLOCK  # blocks that one block of bitmap accounts for
 
 
 class Volume:
-    """`nodes` (from tree.scan, root first) as a volume; `created` in seconds since 1970 dates everything."""
+    """`nodes` (from tree.scan, root first) as a volume, everything on it dated `created` (since 1970).
+
+    The files' own times don't go along: they say when an input was unpacked, not what is in it.
+    """
 
     def __init__(self, nodes: Sequence[Node], *, created: int) -> None:
         self.nodes, self.created = nodes, created

@@ -20,7 +20,10 @@ MEBI = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A way to pack: its number in a run, how to pack, and what one thread of it takes in memory, in MiB."""
+    """A way to pack: its number in a run, how to pack, and the memory a thread of it takes, in MiB.
+
+    That counts the library's own and the chunks waiting around the thread, packed and not: about four.
+    """
 
     number: int
     pack: Callable[[bytes], bytes]
@@ -49,10 +52,10 @@ def _lzma(data: bytes) -> bytes:
 
 FORMATS: Mapping[str, Codec] = MappingProxyType(
     {
-        "UDZO": Codec(ZLIB, _zlib, 4),
-        "UDBZ": Codec(BZIP2, bz2.compress, 11),
-        "ULFO": Codec(LZFSE, _lzfse, 4),
-        "ULMO": Codec(LZMA, _lzma, 16),
+        "UDZO": Codec(ZLIB, _zlib, 6),
+        "UDBZ": Codec(BZIP2, bz2.compress, 12),
+        "ULFO": Codec(LZFSE, _lzfse, 6),
+        "ULMO": Codec(LZMA, _lzma, 20),
     }
 )
 
