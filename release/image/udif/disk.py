@@ -63,7 +63,7 @@ class Disk:
             self._length = os.fstat(self._file).st_size
             self.trailer = Trailer.unpack(self._bytes(self._length - SECTOR, SECTOR))
             self.tables = self._tables()
-            self._pieces = _in_order([piece for table in self.tables for piece in _pieces(table)])
+            self._pieces = _in_order([piece for table in self.tables for piece in self._table_pieces(table)])
             self._starts = [piece.start for piece in self._pieces]
         except ImageFault as fault:
             self.close()
@@ -138,6 +138,13 @@ class Disk:
             _check(table, trailer)
         return tables
 
+    def _table_pieces(self, table: Table) -> Iterator[Piece]:
+        data = self.trailer.data_offset + table.data_offset
+        for run in table.runs:
+            if run.kind not in (COMMENT, END):
+                start = (table.sector + run.sector) * SECTOR
+                yield Piece(start, run.sectors * SECTOR, run.kind, data + run.offset, run.length)
+
     def _bytes(self, offset: int, size: int) -> bytes:
         """Return bytes of the image file itself."""
         try:
@@ -170,7 +177,7 @@ class Disk:
     def _table_crc(self, table: Table, threads: int) -> int:
         """CRC-32 over what the table's chunks hold, ignored ones left out."""
         crc = 0
-        cut = (part for piece in _pieces(table) if piece.kind != IGNORED for part in _cut(piece))
+        cut = (part for piece in self._table_pieces(table) if piece.kind != IGNORED for part in _cut(piece))
         for _, plain in parallel.ordered(lambda part: self._whole(*part), cut, threads):
             crc = deflate.crc32(plain, crc)
         return crc
@@ -184,13 +191,6 @@ def located(fault: ImageFault, path: Path) -> ImageFault:
     """Return `fault` with the image's path for a place, if it names none."""
     where = path if fault.where is None else f"{path}: {fault.where}"
     return ImageFault(fault.what, where=where, cure=fault.cure, details=fault.details)
-
-
-def _pieces(table: Table) -> Iterator[Piece]:
-    for run in table.runs:
-        if run.kind not in (COMMENT, END):
-            start = (table.sector + run.sector) * SECTOR
-            yield Piece(start, run.sectors * SECTOR, run.kind, table.data_offset + run.offset, run.length)
 
 
 def _cut(piece: Piece) -> Iterator[tuple[Piece, int, int]]:
@@ -227,7 +227,7 @@ def _fits(run: Run, table: Table, trailer: Trailer) -> bool:
     if run.kind in _EMPTY:
         return True
     size = run.sectors * SECTOR
-    inside = table.data_offset + run.offset + run.length <= trailer.data_offset + trailer.data_length
+    inside = table.data_offset + run.offset + run.length <= trailer.data_length
     return inside and (run.length == size if run.kind == RAW else max(size, run.length) <= MAX_CHUNK)
 
 

@@ -237,6 +237,15 @@ def test_a_signature_that_lies_outside_the_file_is_damage(signed: Path, tmp_path
         DiskImage.open(tmp_path / "x.dmg")
 
 
+def test_data_that_does_not_start_the_file(small: bytes, tmp_path: Path):
+    """Where the trailer says so, chunks count from further on."""
+    trailer = Trailer.unpack(small[-SECTOR:])
+    moved = replace(trailer, data_offset=100, xml_offset=trailer.xml_offset + 100)
+    (tmp_path / "x.dmg").write_bytes(bytes(100) + small[:-SECTOR] + moved.pack())
+    (tmp_path / "y.dmg").write_bytes(small)
+    assert trees.by_us(tmp_path / "x.dmg") == trees.by_us(tmp_path / "y.dmg")
+
+
 # --- damage
 
 
