@@ -143,6 +143,33 @@ def smoke(c: Context, app: str = "") -> None:
     report.require()
 
 
+@task(name="build")
+@guarded
+def bridge_build(c: Context) -> None:
+    """Build the JavaScript bridge for running the app from source: build/bridge.js."""
+    from commands import Subprocess
+    from release.bridge import build
+
+    console().print(f"built {build(ROOT, Subprocess())}", highlight=False)
+
+
+@task(help={"port": "where to listen on 127.0.0.1"})
+@guarded
+def serve(c: Context, port: int = 8787) -> None:
+    """Run the app from source, with the pinned Bun and a freshly built bridge. Needs CURSOR_API_KEY."""
+    import os
+
+    from commands import Subprocess
+    from release.bridge import build, bun
+
+    runner = Subprocess()
+    build(ROOT, runner)
+    environment = {**os.environ, "CURSOR_SDK_BRIDGE_RUNTIME": str(bun(ROOT, runner))}
+    argv = [sys.executable, "-m", "app", "serve", "--port", str(port)]
+    os.chdir(ROOT)
+    os.execve(sys.executable, argv, environment)  # noqa: S606  # so that it gets signals itself
+
+
 @task(help={"only": "pytest's -k", "fast": "leave out what builds or boots something real"})
 @guarded
 def test(c: Context, only: str = "", fast: bool = False) -> None:
@@ -179,7 +206,10 @@ def _python(*words: str) -> None:
         raise Stop(code=status)
 
 
-namespace = Collection(release, config, smoke, test, lint, bench)
+namespace = Collection(release, config, smoke, serve, test, lint, bench)
 _notarize = Collection("notarize")
 _notarize.add_task(notarize_resume)
 namespace.add_collection(_notarize)
+_bridge = Collection("bridge")
+_bridge.add_task(bridge_build)
+namespace.add_collection(_bridge)

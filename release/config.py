@@ -30,6 +30,7 @@ Uri = Annotated[str, Meta(pattern=r"^(env|file|keychain):.+$")]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 TeamId = Annotated[str, Meta(pattern=r"^([A-Z0-9]{10}|env:\w+)$")]
 Positive = Annotated[int, Meta(gt=0)]
+Minutes = Annotated[float, Meta(gt=0)]
 
 
 class App(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,7 +78,7 @@ class Notary(Struct, frozen=True, forbid_unknown_fields=True):
     private_key: Uri | None = None
     apple_id: Uri | None = None
     password: Uri | None = None
-    timeout_minutes: Positive = 45
+    timeout_minutes: Minutes = 45
     stand_in: str = ""
 
 
@@ -275,7 +276,7 @@ def _describe(kind: Any) -> str:
         return " or ".join(f'"{arg}"' for arg in inner)
     if inner and getattr(kind, "__origin__", None) is not tuple:
         return " or ".join(_describe(arg) for arg in inner)
-    return {"str": "text", "int": "a whole number", "bool": "true or false"}.get(
+    return {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}.get(
         getattr(kind, "__name__", ""), "a list of two whole numbers" if inner else "a table"
     )
 

@@ -66,7 +66,9 @@ def _verified(done: Done, console: Console) -> None:
         return
     rows = json.loads(done.places.verification.read_text("utf-8"))["rows"]
     for row in rows:
-        mark = "[green]verified[/]   " if row["ok"] else "[red]failed[/]     "
+        mark = {True: "[green]verified[/]   ", False: "[red]failed[/]     ", None: "[yellow]not checked[/]"}[
+            row["ok"]
+        ]
         console.print(f"  {mark} {row['name']}: {row['detail']}", highlight=False)
 
 

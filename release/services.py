@@ -131,8 +131,14 @@ class Services:
 
     @cached_property
     def notarizes_natively(self) -> bool:
-        """Whether notarytool submits: on a Mac in production, unless told otherwise."""
-        return _native(self.config.profile.notary.way, sys.platform == "darwin" and not self.config.rehearsal)
+        """Whether notarytool submits: on a Mac in production, where there is no API key for the REST client.
+
+        The key is preferred because notarytool wants an Apple ID's password named on its command line.
+        """
+        wanted = self.config.profile.notary
+        keyless = wanted.private_key is None or secrets.present(wanted.private_key) is False
+        automatic = sys.platform == "darwin" and not self.config.rehearsal and keyless
+        return _native(wanted.way, automatic)
 
     def notary(self) -> Notary:
         """Whoever judges the image."""

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from commands import Subprocess
 from errors import Exit, Fault
-from release import config as configuration
-from release import inputs
+from release.bridge import bun
 from release.bundle.smoke import SmokeReport, smoke
 
 if TYPE_CHECKING:
@@ -24,10 +23,8 @@ STAND_IN = "tests.standins.cursor"
 def try_app(root: Path, app: Path | None) -> SmokeReport:
     """Boot `app`, by default that of the last release, and use it. Fault SMOKE if there is none."""
     app = app or _last(root)
-    pins = inputs.parse(configuration.load(root).inputs)
-    bun = inputs.bun(inputs.Cache(), pins, "host", runner=Subprocess())
     with cursor_stand_in(root) as url:
-        return smoke(app, bun=bun, cursor_url=url)
+        return smoke(app, bun=bun(root, Subprocess()), cursor_url=url)
 
 
 def show(report: SmokeReport, console: Console) -> None:

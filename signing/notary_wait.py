@@ -126,12 +126,12 @@ def judge(id: str, status: str, log: NotaryLog | None, sha256: str | None) -> No
 VERDICTS = {
     ACCEPTED: ("accepted", Exit.OK, ""),
     "Invalid": (
-        "the notary found errors",
+        "the notary says Invalid: it found errors",
         Exit.NOTARY_INVALID,
         "correct what is named above and run ./invoke release again: changed bytes are a new submission",
     ),
     "Rejected": (
-        "the notary rejected it without examining it",
+        "the notary says Rejected, without examining it",
         Exit.NOTARY_REJECTED,
         "read the log; a rejection is mostly about the account: https://developer.apple.com/account",
     ),

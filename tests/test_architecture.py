@@ -81,4 +81,6 @@ def test_no_registry_no_big_file_no_binary() -> None:
 
 def test_modules_stay_small() -> None:
     long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in tracked("*.py")}
-    assert {name: lines for name, lines in long.items() if lines > 500} == {}
+    assert {
+        name: lines for name, lines in long.items() if lines > (500 if owner(ROOT / name) != "tests" else 700)
+    } == {}

@@ -84,7 +84,7 @@ def find_bridge(settings: Settings) -> Path:
         return settings.bridge_js
     if settings.resource_dir is not None:
         return settings.resource_dir / BRIDGE_JS
-    return Path(__file__).resolve().parents[1] / "bridge" / "dist" / BRIDGE_JS
+    return Path(__file__).resolve().parents[2] / "build" / BRIDGE_JS
 
 
 def _candidates(settings: Settings, which: Which) -> Iterator[tuple[Kind, Path, Origin]]:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from release.bridge import SOURCE as BRIDGE
 from release.files import sha256, write_json
 from release.pipeline import Advance, Needs, Step
 from release.steps.job import Facts, Job, paths, tools, tree_size
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from release.bundle.spec import BundleSpec
 
 Target = Literal["arm64", "x86_64", "host"]
-BRIDGE = Path("app/bridge")
 APP_LOCK = Path("requirements/app.txt")
 RUNTIME_EPOCH = 1_767_225_600  # embedding gives every file the release's own time
 RUNTIME_CODE = (

@@ -162,7 +162,7 @@ def _staple_needs(job: Job) -> Needs:
 
 def _staple_run(job: Job, advance: Advance) -> Facts:
     from signing.staple import read_ticket, staple_image
-    from signing.ticket import fetch_ticket, record_name
+    from signing.ticket import LAG, fetch_ticket, record_name
     from signing.verify import verify_image
 
     places = job.places
@@ -172,7 +172,10 @@ def _staple_run(job: Job, advance: Advance) -> Facts:
         staple(places.signed_image, places.image, runner=job.services.runner)
     else:
         name = record_name(job.fact("sign-image", "cdhash"), job.fact("sign-image", "hash_type"))
-        staple_image(places.signed_image, places.image, fetch_ticket(job.services.ticket_url(), name))
+        lag = (0.1, 0.2, 0.5) if job.config.rehearsal else LAG
+        staple_image(
+            places.signed_image, places.image, fetch_ticket(job.services.ticket_url(), name, lag=lag)
+        )
     verify_image(places.image, trust=job.services.trust).require()
     ticket = read_ticket(places.image)
     return {
