@@ -277,12 +277,12 @@ def _timestamp(signer: Any) -> tuple[Timestamp | None, list[str]]:
     stamps = [values for name, values in named if name == STAMP]
     if len(stamps) > 1 or any(len(values) != 1 for values in stamps):
         raise Untrue("the CMS signature has more than one timestamp")
-    token = _token(stamps[0][0].dump(), signer["signature"].native) if stamps else None
+    token = check_timestamp(stamps[0][0].dump(), signer["signature"].native) if stamps else None
     return token, [name for name, _ in named if name != STAMP]
 
 
-def _token(data: bytes, signature: bytes) -> Timestamp:
-    """Check a timestamp token over `signature`: its CMS, its imprint, its signer's purpose."""
+def check_timestamp(data: bytes, signature: bytes) -> Timestamp:
+    """Check a timestamp token over `signature`: its CMS, its imprint, its signer's purpose; Untrue if not so."""
     try:
         return _open_token(data, signature)
     except Untrue as error:
