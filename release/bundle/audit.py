@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import marshal
+import plistlib
 import re
 import sys
 import zipfile
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
 from typing import Literal
+from xml.parsers.expat import ExpatError
 
 from errors import Exit, Fault
 from release.bundle import machos, plist, thin
@@ -45,6 +47,7 @@ MACHO = (thin.FAT_MAGIC, *thin.THIN_MAGICS)
 PATH_BYTES = frozenset(bytes([byte]) for byte in b"/.-_@~") | {
     bytes([b]) for b in range(128) if chr(b).isalnum()
 }
+MAIN_PLIST = "Contents/Info.plist"
 CODE_FOLDERS = ("MacOS", "Helpers", "Frameworks", "PlugIns", "XPCServices")
 BUNDLES = (".framework", ".app", ".xpc", ".bundle", ".plugin", ".appex")
 # Folders of builders, looked for in Info.plist, where nothing else has a reason to name any.
@@ -163,7 +166,7 @@ def _place(path: Path, inside: str) -> Iterator[Finding]:
 
 
 def _plist(root: Path, python: str) -> Iterator[Finding]:
-    where = "Contents/Info.plist"
+    where = MAIN_PLIST
     try:
         values = plist.read(root / where)
     except plist.PlistFault as fault:
@@ -205,7 +208,7 @@ def _texts(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str
 
 def _minimum(root: Path) -> tuple[int, int]:
     try:
-        text = str(plist.read(root / "Contents/Info.plist").get("LSMinimumSystemVersion", ""))
+        text = str(plist.read(root / MAIN_PLIST).get("LSMinimumSystemVersion", ""))
         major, minor, *_ = (*map(int, text.split(".")), 0)
     except (ValueError, plist.PlistFault):
         return (999, 0)  # said elsewhere
@@ -277,9 +280,20 @@ def _content(inside: str, data: bytes, scope: _Scope) -> Iterator[Finding]:
     suffix = inside[inside.rfind(".") :]
     if suffix == ".pyc":
         yield from _byte_code(inside, data, scope.python)
+    elif inside.endswith("/Info.plist"):
+        yield from _nested_plist(inside, data)
     elif suffix == ".py" and "/lib/" in inside:
         yield Finding("source", inside, "it is source")
     yield from _leaks(inside, data, (*scope.private, scope.home))
+
+
+def _nested_plist(inside: str, data: bytes) -> Iterator[Finding]:
+    """Read the plists of frameworks and services too: code signing does."""
+    try:
+        plistlib.loads(data)
+    except (ValueError, ExpatError, plistlib.InvalidFileException) as error:
+        if inside != MAIN_PLIST:
+            yield Finding("plist", inside, f"it can't be read: {error}")
 
 
 def _byte_code(inside: str, data: bytes, python: str) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ the same on every run and saves time, never changes what is found. Each replacem
 
 from __future__ import annotations
 
+import ast
 import dis
 import os
 import shutil
@@ -104,15 +105,27 @@ def _members(base: Path) -> Iterator[str]:
 
 
 def name_code_by_module(prefixes: Iterable[str]) -> None:
-    """Compile each module under its own relative name: a traceback must not tell the builder's folders.
+    """Compile each module once, under its own relative name: a traceback must not tell the builder's folders.
 
-    modulegraph compiles with the full path. Its global `compile` is looked up before the builtin one.
+    modulegraph compiles with the full path; its global `compile` is looked up before the builtin one. It
+    parses a module, compiles the tree as "-" to read names from the code, and compiles it again to keep it.
     """
     roots = tuple(sorted((prefix.rstrip("/") + "/" for prefix in prefixes), key=len, reverse=True))
+    names: dict[int, str] = {}  # by the identity of a tree, which modulegraph holds until it is done with it
+    codes: dict[int, Any] = {}
+    really: Any = compile
 
     def compile_named(source: Any, filename: str, *rest: Any) -> Any:
+        if isinstance(source, ast.AST):
+            code = codes.pop(id(source), None) or really(source, names[id(source)], *rest)
+            if filename == "-":
+                codes[id(source)] = code
+            return code
         short = next((filename[len(root) :] for root in roots if filename.startswith(root)), None)
-        return compile(source, short or Path(filename).name, *rest)
+        tree = really(source, short or Path(filename).name, *rest)
+        names[id(tree)] = short or Path(filename).name
+        codes.pop(id(tree), None)  # of an earlier tree, gone since
+        return tree
 
     modulegraph.modulegraph.compile = compile_named
 
@@ -195,6 +208,15 @@ def take_all_metadata() -> None:
     py2app.build_app.scan_for_metadata = lambda _path: {}
 
 
+def import_nothing() -> None:
+    """Keep py2app from importing what it did not find, to say more about it: that runs the target's code."""
+
+    def refuse(name: str, *_rest: object, **_more: object) -> None:
+        raise ImportError(name)
+
+    py2app.build_app.__import__ = refuse  # only explicit calls look here, import statements don't
+
+
 def sign_later() -> None:
     """Leave signing to the step that does it with an identity; py2app's own is ad hoc."""
     py2app.build_app.codesign_adhoc = lambda _app: None
@@ -222,6 +244,7 @@ def run(path: Path, command: type[Build], prepare: Callable[[Job], None]) -> Non
     scan_op_codes_in_bulk()
     write_definite_byte_code()
     take_all_metadata()
+    import_nothing()
     sign_later()
     ignore_build_time_library(job.prefix)
     chosen: Any = type("Chosen", (command,), {"job": job, "seconds": {}, "graph": None})

@@ -16,6 +16,7 @@ import ssl
 import sys
 import sysconfig
 import zlib
+from functools import cached_property
 from importlib.machinery import (
     BYTECODE_SUFFIXES,
     SOURCE_SUFFIXES,
@@ -59,7 +60,7 @@ class Target:
         """What the names of extension modules end with."""
         return [str(self.config["EXT_SUFFIX"]), ".abi3.so", ".so"]
 
-    @property
+    @cached_property
     def built_in(self) -> frozenset[str]:
         """Modules inside the interpreter's own library: their set-up functions' names are in its symbols."""
         symbols = re.findall(rb"\0_PyInit_([A-Za-z0-9_]+)(?=\0)", (self.prefix / "Python").read_bytes())

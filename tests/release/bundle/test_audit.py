@@ -137,6 +137,12 @@ SPOILT: list[tuple[str, str, str, Spoil]] = [
         lambda app: (app / "Contents/Resources/empty").mkdir(),
     ),
     ("plist", "unreadable", "Contents/Info.plist", put("Contents/Info.plist", b"<plist")),
+    (
+        "plist",
+        "a framework's, unreadable",
+        "Contents/Frameworks/Sparkle.framework/Versions/B/Resources/Info.plist",
+        put("Contents/Frameworks/Sparkle.framework/Versions/B/Resources/Info.plist", b"<plist"),
+    ),
     ("plist", "a key gone", "Contents/Info.plist", change_plist(SUFeedURL=None)),
     ("plist", "no such program", "Contents/Info.plist", change_plist(CFBundleExecutable="Other")),
     ("plist", "no such icon", "Contents/Info.plist", change_plist(CFBundleIconFile="other.icns")),
