@@ -64,7 +64,7 @@ def _pairs(values: list[str] | None) -> dict[str, str]:
         "version": "the version to ship, if not the tag's",
         "build": "the build number, if not counted from the history",
         "dry_run": "say what would be done, and the plans",
-        "from_": "take the steps before STEP as they are; redo it and what depends on it",
+        "from_": "take the steps before STEP as they are; redo it and what changes through it",
         "until": "stop after STEP",
         "force": "redo STEP (repeatable; all)",
         "no_wait": "end once Apple has the image (status 75); notarize.resume goes on",

@@ -155,7 +155,9 @@ class Pipeline(Generic[J]):
         if step.name == selection.start:
             return "asked to start here"
         needs = step.needs(self._job)
-        if touched := sorted(changed & set(needs.after)):
+        # A step that is really run shows in the digests whether it changed anything for those after it; in a
+        # dry run nobody knows, so all of them are named.
+        if selection.dry_run and (touched := sorted(changed & set(needs.after))):
             return f"after {', '.join(touched)}"
         if entry is None:
             return "not done yet"
