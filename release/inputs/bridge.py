@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from commands import Runner
 from errors import Exit, Fault
 from release.inputs.bun import host_arch
-from release.inputs.faults import explain
+from release.inputs.faults import NO_ROOM, explain
+from release.inputs.node import PATIENCE
 from release.inputs.node import npm as find_npm
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 FILES: Final = ("package.json", "package-lock.json")
 CPUS: Final = {"arm64": "arm64", "x86_64": "x64"}  # npm's names
-QUIET: Final = ("--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error")
+QUIET: Final = ("--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=warn")
 FORMAT: Final = 1  # raise it when this module makes something else of the same inputs
 
 
@@ -75,12 +76,13 @@ def _bad(path: Path, what: str) -> Fault:
 def _install(folder: Path, runner: Runner) -> None:
     client = find_npm(runner)
     result = runner.run(
-        [*client.argv, "ci", "--ignore-scripts", *QUIET],
+        [*client.argv, "ci", "--ignore-scripts", *QUIET, *PATIENCE],
         cwd=folder,
         env=client.env,
         check=False,
     )
-    if result.status:
+    # A full disk is only a warning to npm: it leaves packages out and ends well.
+    if result.status or NO_ROOM.search(result.text):
         raise explain(result, "the bridge's packages", where="package-lock.json")
 
 

@@ -84,7 +84,8 @@ def explain(result: Result, what: str, *, where: str) -> Fault:
     if NO_ROOM.search(text):
         return no_room(what, where=where)
     if UNREACHABLE.search(text):
-        return offline(what, where=where, details=lines(result, 2))
+        said = [line.strip()[:200] for line in result.text.splitlines() if UNREACHABLE.search(line)]
+        return offline(what, where=where, details=tuple(said[-1:]))
     if ABSENT.search(text):
         return absent(what, where=where, details=lines(result, 3))
     return Fault(f"{what} could not be fetched", where=where, details=lines(result), status=Exit.NETWORK)

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from commands import Runner
 from errors import Exit, Fault
@@ -19,6 +20,10 @@ class Npm:
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
+
+
+# npm's own defaults wait 70 s before they give up on a network that is not there.
+PATIENCE: Final = ("--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
 
 
 def wheel_root() -> Path | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from commands import Runner
 from release.inputs.faults import absent, explain
-from release.inputs.node import Npm
+from release.inputs.node import PATIENCE, Npm
 from release.inputs.node import npm as find_npm
 from release.inputs.pins import Pin
 
@@ -21,7 +21,8 @@ def download(pin: Pin, folder: Path, *, runner: Runner, client: Npm | None = Non
     result = runner.run(
         [
             *client.argv,
-            *("pack", "--silent", "--ignore-scripts", "--cache", cache, "--pack-destination", folder),
+            *("pack", "--loglevel=error", "--ignore-scripts", *PATIENCE),
+            *("--cache", cache, "--pack-destination", folder),
             f"{pin.package}@{pin.version}",
         ],
         cwd=folder,
