@@ -321,6 +321,13 @@ class TestBridge:
         (line,) = (call for call in runner.calls if "ci" in call)
         assert "--ignore-scripts" in line
 
+    def test_a_full_disk_is_only_a_warning_to_npm(self, bridge: Path, tmp_path: Path) -> None:
+        said = b"npm warn tar TAR_ENTRY_ERROR ENOSPC: no space left on device, write"
+        runner = Recorder(lambda argv: Result(argv, 0, b"", said) if "ci" in argv else None)
+        with pytest.raises(Fault) as caught:
+            bridge_modules(Cache(tmp_path / "cache"), bridge, runner=runner)
+        assert caught.value.status == Exit.DISK
+
     @pytest.mark.slow
     def test_the_real_npm_skips_in_silence_and_is_found_out(self, tmp_path: Path) -> None:
         bridge = tmp_path / "bridge"
