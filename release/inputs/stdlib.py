@@ -8,12 +8,14 @@ of it.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import shutil
 import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +45,8 @@ SKIPPED: Final = frozenset(
 SKIPPED_STARTS: Final = ("config-", "_sysconfigdata")
 SKIPPED_ENDS: Final = (".pyc", ".pyo", ".so", ".a", ".o", ".exe", ".dylib")
 
+MACHOLIB: Final = "ctypes/macholib"
+
 ASK: Final = (
     "import json, platform, sysconfig; "
     "print(json.dumps([sysconfig.get_path('stdlib'), platform.python_version(), "
@@ -62,7 +66,10 @@ class Stdlib:
 def host_stdlib(version: str, *, runner: Runner) -> Stdlib:
     """Find the standard library of a minor version such as "3.11"; raises Fault TOOL if there is none."""
     folder, full = _locate(version, runner)
-    return Stdlib(folder, full, digest(folder))
+    total = digest(folder)
+    if not (folder / MACHOLIB).is_dir():
+        total = hashlib.sha256(f"{total} macholib {metadata.version('macholib')}".encode()).hexdigest()
+    return Stdlib(folder, full, total)
 
 
 def _locate(version: str, runner: Runner) -> tuple[Path, str]:
@@ -102,8 +109,23 @@ def digest(folder: Path) -> str:
 
 
 def copy(folder: Path, target: Path) -> None:
-    """Copy what is taken into `target`."""
+    """Copy what is taken into `target`, and add what a Linux distribution left out of its own Python."""
     for name, path in files(folder):
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
+    if not (folder / MACHOLIB).is_dir():
+        _add_macholib(target / MACHOLIB)
+
+
+def _add_macholib(target: Path) -> None:
+    # ctypes.util needs ctypes.macholib on a Mac; Debian's packages leave it out. It is a copy of parts of the
+    # macholib package, which is installed here because py2app needs it.
+    found = importlib.util.find_spec("macholib")
+    if found is None or not found.submodule_search_locations:
+        raise Fault("the macholib package is needed and not installed", cure="run ./invoke", status=Exit.TOOL)
+    target.mkdir(parents=True)
+    (target / "__init__.py").touch()
+    for name in ("dyld.py", "dylib.py", "framework.py"):
+        text = (Path(found.submodule_search_locations[0]) / name).read_text()
+        (target / name).write_text(text.replace("from macholib.", "from ctypes.macholib."))

@@ -8,6 +8,7 @@ import plistlib
 import shutil
 import stat
 import struct
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -179,6 +180,23 @@ class TestParts:
         assert stdlib_module.digest(tmp_path) == before
         (tmp_path / "os.py").write_text("other")
         assert stdlib_module.digest(tmp_path) != before
+
+    def test_what_debian_leaves_out_is_added(self, tmp_path: Path) -> None:
+        (tmp_path / "host/ctypes").mkdir(parents=True)
+        (tmp_path / "host/ctypes/__init__.py").touch()
+        stdlib_module.copy(tmp_path / "host", tmp_path / "made")
+        (tmp_path / "lib").mkdir()
+        (tmp_path / "lib/libx.dylib").touch()
+        code = (
+            "import sys, ctypes; ctypes.__path__.insert(0, sys.argv[1]); from ctypes.macholib import dyld\n"
+            "assert dyld.__file__.startswith(sys.argv[1]) and 'macholib' not in sys.modules\n"
+            "print(dyld.dyld_find('@executable_path/libx.dylib', executable_path=sys.argv[2]))"
+        )
+        line: list[str | Path] = [sys.executable, "-c", code, tmp_path / "made/ctypes", tmp_path / "lib"]
+        assert RUNNER.run(line).text.strip() == str(tmp_path / "lib/libx.dylib")
+        (tmp_path / "host/ctypes/macholib").mkdir()
+        stdlib_module.copy(tmp_path / "host", tmp_path / "other")
+        assert not (tmp_path / "other/ctypes/macholib").exists()
 
     def test_no_interpreter_of_that_version(self) -> None:
         with pytest.raises(Fault, match=r"CPython 3\.99 is needed") as caught:
