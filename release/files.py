@@ -31,9 +31,9 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise
 
 
-def write_json(path: Path, data: object) -> None:
+def write_json(path: Path, data: object, mode: int = 0o644) -> None:
     """Write `data` as JSON, atomically, keys sorted."""
-    write_atomic(path, json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    write_atomic(path, json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n", mode)
 
 
 def point_link(link: Path, target: str) -> None:

@@ -18,10 +18,11 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import UUID, uuid4
 
+from release.files import write_json
 from release.rehearsal.apple_behaviour import Behaviour, Counts
 from release.rehearsal.apple_http import Request, Response, as_json, failure
 from release.rehearsal.apple_review import Review, Reviewer
-from release.rehearsal.apple_state import read_json, write_json
+from release.rehearsal.apple_state import read_json
 from release.rehearsal.apple_tickets import Tickets
 from release.rehearsal.apple_upload import BUCKET, LIFE, Grant, Uploads
 from signing.notary_log import Issue, TicketContent
@@ -200,7 +201,7 @@ class Submissions:
         return [record for record in found if record]
 
     def _write(self, record: Record) -> None:
-        write_json(self._folder / f"{record['id']}.json", record)
+        write_json(self._folder / f"{record['id']}.json", record, mode=0o600)
 
     def _status(self, record: Record) -> str:
         waiting = record["polls"] <= self._behaviour.polls or not record["review"]

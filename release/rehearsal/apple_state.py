@@ -14,24 +14,6 @@ from pathlib import Path
 from typing import Any
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write a file only its owner can read, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON atomically."""
-    write(path, json.dumps(value, indent=1, sort_keys=True).encode())
-
-
 def read_json(path: Path) -> Any | None:
     """Read JSON; None if there is no such file."""
     try:

@@ -16,10 +16,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from release.files import write_atomic
 from release.rehearsal.apple_behaviour import Behaviour, Counts
 from release.rehearsal.apple_ca import Signer
 from release.rehearsal.apple_http import Request, Response, as_json
-from release.rehearsal.apple_state import write
 from signing.notary_log import TicketContent
 from signing.ticket import record_name
 
@@ -67,7 +67,7 @@ class Tickets:
         """Write one ticket for all of `contents` under each one's record."""
         ticket = make(contents, self._signer)
         for content in contents:
-            write(self._path(_record(content)), ticket)
+            write_atomic(self._path(_record(content)), ticket)
 
     def answer(self, request: Request) -> Response:
         """Serve a look-up of one or more records."""

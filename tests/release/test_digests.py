@@ -21,7 +21,7 @@ def tree(tmp_path: Path) -> Path:
 def changes(root: Path):
     yield "bytes", lambda: (root / "sub" / "file").write_text("TEXT")
     yield "mode", lambda: (root / "sub" / "file").chmod(0o755)
-    yield "link", lambda: ((root / "link").unlink(), (root / "link").symlink_to("sub"))
+    yield "link", lambda: point_link(root / "link", "sub")
     yield "name", lambda: (root / "sub" / "file").rename(root / "sub" / "file2")
     yield "added", lambda: (root / "sub" / "more").write_text("")
     yield "empty folder", lambda: (root / "empty").mkdir()
