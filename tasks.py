@@ -153,6 +153,16 @@ def bridge_build(c: Context) -> None:
     console().print(f"built {build(ROOT, Subprocess())}", highlight=False)
 
 
+@task
+@guarded
+def pictures(c: Context) -> None:
+    """Draw the pictures in the docs again, from the last release."""
+    from release.pictures import draw
+
+    for path in draw(ROOT):
+        console().print(f"drew {path}", highlight=False)
+
+
 @task(help={"port": "where to listen on 127.0.0.1"})
 @guarded
 def serve(c: Context, port: int = 8787) -> None:
@@ -206,7 +216,7 @@ def _python(*words: str) -> None:
         raise Stop(code=status)
 
 
-namespace = Collection(release, config, smoke, serve, test, lint, bench)
+namespace = Collection(release, config, smoke, serve, pictures, test, lint, bench)
 _notarize = Collection("notarize")
 _notarize.add_task(notarize_resume)
 namespace.add_collection(_notarize)
