@@ -282,7 +282,7 @@ def _timestamp(signer: Any) -> tuple[Timestamp | None, list[str]]:
 
 
 def check_timestamp(data: bytes, signature: bytes) -> Timestamp:
-    """Check a timestamp token over `signature`: its CMS, its imprint, its signer's purpose; Untrue if not so."""
+    """Check a timestamp token over `signature`: its CMS, its imprint, its signer's purpose; else Untrue."""
     try:
         return _open_token(data, signature)
     except Untrue as error:

@@ -51,8 +51,9 @@ class Problem:
 class Report:
     """What a verification found. The single facts are those of the first signed slice; `codes` has them all.
 
-    `cdhash` is 40 hex digits, `hash_type` 1 for SHA-1 and 2 for SHA-256, `certificates` DER, leaf first,
-    `checked` the number of pages and files compared.
+    `team_id` is the code directory's; the certificate's where the directory names none, as the portable
+    signer leaves it in disk images. `cdhash` is 40 hex digits, `hash_type` 1 for SHA-1 and 2 for SHA-256,
+    `certificates` DER, leaf first, `checked` the number of pages and files compared.
     """
 
     subject: str
@@ -172,7 +173,7 @@ def _report(name: str, codes: tuple[Code, ...], problems: tuple[Problem, ...]) -
         problems=(*found, *problems),
         cdhash=first.cdhash,
         hash_type=first.directory.hash_type,
-        team_id=first.directory.team_id,
+        team_id=first.directory.team_id or first.signature.team_id,
         identifier=first.directory.identifier,
         flags=first.directory.flag_names(),
         timestamped=all(code.timestamp for code in codes),
