@@ -24,7 +24,7 @@ from release.image.udif.codecs import ZLIB, Codec
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 140_000_000
 MEGA = 1e6
-TRIES = 3
+TRIES = 5
 
 STANDARD = Codec(ZLIB, partial(zlib.compress, level=6), 6)
 

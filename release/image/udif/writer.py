@@ -6,7 +6,6 @@ The bytes depend on the volume and the format alone, not on the number of thread
 from __future__ import annotations
 
 import errno
-import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -74,8 +73,6 @@ def write(
             _Writer(file, codec, min(threads or parallel.cores(), MEMORY // codec.memory), on_progress).image(
                 source
             )
-            file.flush()
-            os.fsync(file.fileno())
         scratch.replace(dst)
     except OSError as error:
         raise _fault(error, dst) from error

@@ -166,7 +166,7 @@ print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """
     (tmp_path / "root").mkdir()
     with (tmp_path / "root/file").open("wb") as file:
-        for _ in range(250 if form == "ULFO" else 25):
+        for _ in range(140 if form == "ULFO" else 25):
             file.write(os.urandom(100_000) + bytes(1_000_000))
     run = (sys.executable, "-c", script, str(tmp_path / "root"), str(tmp_path / "x.dmg"), form, str(threads))
     done = subprocess.run(
