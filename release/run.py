@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from release import version as versions
 from release.config import Config
 from release.digests import Digests
 from release.files import point_link, write_json
+from release.inputs import require_pinned
 from release.journal import Journal
 from release.pipeline import Display, Outcome, Pipeline, Selection, check_selection, lock
 from release.places import Places, places
 from release.services import Services
 from release.steps import STEPS
-from release.steps.job import Job
+from release.steps.build import needed_pins
+from release.steps.job import Job, python_minor
 from release.version import Git, Version
 from signing import secrets
 
@@ -61,7 +64,7 @@ def release(root: Path, options: Options, display: Display, *, runner: Runner | 
     config = configuration.load(root, options.profile, overrides=options.overrides)
     check_selection(options.selection, [step.name for step in STEPS])
     dist = options.dist or root / "dist"
-    with lock(dist):
+    with _disk(dist), lock(dist):
         digests = Digests(dist / ".digests.json")
         version, journal, home = choose(config, options, digests, runner, dist)
         with Services(config, home, runner, version.epoch) as services:
@@ -71,15 +74,17 @@ def release(root: Path, options: Options, display: Display, *, runner: Runner | 
                 STEPS, job, root=root, folder=home.folder, journal=journal, digests=digests, display=display
             )
             home.work.mkdir(parents=True, exist_ok=True)
-            done = Done(config, version, home, journal, _guard_disk(pipeline, options.selection, dist))
+            done = Done(config, version, home, journal, pipeline.run(options.selection))
             if done.complete and not options.selection.dry_run:
                 finish(done, job)
     return done
 
 
-def _guard_disk(pipeline: Pipeline[Job], selection: Selection, dist: Path) -> list[Outcome]:
+@contextmanager
+def _disk(dist: Path) -> Iterator[None]:
+    """Say it plainly when the disk is full, wherever in a release that shows."""
     try:
-        return pipeline.run(selection)
+        yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -144,6 +149,7 @@ def check_before(config: Config, version: Version, journal: Journal, services: S
     """Everything that would make the release fail late is looked at before anything is built."""
     if not config.rehearsal:
         _require_secrets(config, services)
+        require_pinned(services.pins, needed_pins(config.app.arch, python_minor()))
     _ = services.sparkle_key  # raises if it isn't the key that installed apps trust
     if not journal.published:
         _check_rising(version, services)

@@ -190,11 +190,11 @@ def _slot(
 ) -> Finding | None:
     sealed, name = directory.special(slot), SLOT_NAMES.get(slot, f"part in slot {slot}")
     if sealed is None:
-        return None if content is None else (f"has a {name} that its signature does not cover", "error")
+        return None if content is None else (f"has its {name} not covered by its signature", "error")
     if content is None and slot in around.unseen:
         return f"is bound to a bundle's {name}, which was not looked at", "warning"
     if content is None:
-        return f"was signed with a {name} that is missing", "error"
+        return f"was signed with its {name}, which is missing", "error"
     if directory.hash(content) != sealed:
         return f"does not have the {name} it was signed with", "error"
     return None

@@ -8,6 +8,7 @@ from release.inputs.pins import Pin as Pin
 from release.inputs.pins import Pins as Pins
 from release.inputs.pins import parse as parse
 from release.inputs.pins import require_pinned as require_pinned
+from release.inputs.prefix import python_facts as python_facts
 from release.inputs.prefix import python_prefix as python_prefix
 from release.inputs.sparkle import sparkle as sparkle
 from release.inputs.vendor import verify_vendor as verify_vendor

@@ -67,7 +67,7 @@ def python_prefix(cache: Cache, pins: Pins, *, version: str = "3.11", runner: Ru
     return made / NAME / "Versions" / version
 
 
-def facts(prefix: Path) -> PythonFacts:
+def python_facts(prefix: Path) -> PythonFacts:
     """Tell what a prefix that python_prefix gave was made of."""
     return PythonFacts(**json.loads((prefix.parents[2] / FACTS).read_bytes()))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
@@ -49,9 +48,22 @@ def _inputs_run(job: Job, advance: Advance) -> Facts:
     for number, make in enumerate(makers):
         advance(number, len(makers))
         make()
-    used = [asdict(pin) for pin in services.pins.values()]
-    write_json(job.places.inputs_note, {"python": platform.python_version(), "pins": used})
-    return {"note": f"{len(used)} pinned"}
+    facts = asdict(inputs.python_facts(_prefix(job)))
+    used = {
+        name: asdict(services.pins[name])
+        for name in needed_pins(job.config.app.arch, job.python)
+        if name in services.pins
+    }
+    write_json(job.places.inputs_note, {"python": facts, "pins": used})
+    return {"note": f"{len(used)} pinned, CPython {facts['libpython']}"}
+
+
+def needed_pins(arch: str, python: str) -> list[str]:
+    """Names of the pins that a release for `arch` with this minor version of Python is made from."""
+    from release.inputs.bun import pin_name
+
+    targets: tuple[Target, ...] = ("host", *_slices(arch))
+    return [f"python-{python}", "sparkle", *sorted({pin_name(target) for target in targets})]
 
 
 def _slices(arch: str) -> tuple[Target, ...]:

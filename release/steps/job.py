@@ -39,11 +39,16 @@ class Job:
     @property
     def python(self) -> str:
         """The minor version of Python that the bundle carries: the one that compiles its byte code."""
-        return ".".join(platform.python_version_tuple()[:2])
+        return python_minor()
 
     def fact(self, step: str, name: str) -> Any:
         """What an earlier step found out."""
         return self.journal.entries[step].facts[name]
+
+
+def python_minor() -> str:
+    """This interpreter's minor version, such as "3.11"."""
+    return ".".join(platform.python_version_tuple()[:2])
 
 
 def tools(*names: str) -> dict[str, str]:

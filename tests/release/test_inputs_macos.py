@@ -29,7 +29,7 @@ from release.inputs import (
     verify_vendor,
 )
 from release.inputs import stdlib as stdlib_module
-from release.inputs.prefix import build_variables, facts, libpython_version, pyconfig
+from release.inputs.prefix import build_variables, libpython_version, pyconfig, python_facts
 from release.inputs.sparkle import broken_seals
 from release.inputs.stub import SLICES, stub
 from release.inputs.universal import find_slice
@@ -136,7 +136,7 @@ class TestInstaller:
         framework = prefix.parents[1]
         assert (framework / "Versions/Current").readlink() == Path("3.11")
         assert (framework / "Python").read_bytes() == FRAMEWORK["Python"]
-        made = facts(prefix)
+        made = python_facts(prefix)
         assert (made.libpython, made.stdlib, made.stdlib_from) == ("3.11.9", "3.11.9", "installer")
 
     def test_a_package_without_python(self, tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ class TestPrefix:
     def test_is_whole_and_the_same_every_time(self, prefixes: list[Path]) -> None:
         prefix, second = prefixes
         assert content(prefix.parents[1]) == content(second.parents[1])
-        assert (facts(prefix).libpython, facts(prefix).stdlib_from) == ("3.11.9", "host")
+        assert (python_facts(prefix).libpython, python_facts(prefix).stdlib_from) == ("3.11.9", "host")
         for name in ("Python", "Resources/Python.app/Contents/MacOS/Python"):
             data = (prefix / name).read_bytes()
             assert all(find_slice(data, each) for each in SLICES), name

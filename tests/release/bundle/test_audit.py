@@ -16,7 +16,7 @@ from release.bundle.audit import CHECKS, Finding, audit, require_clean
 from tests.release.bundle import tiny
 from tests.release.bundle.test_embed import build
 
-LIBRARY = "Contents/Resources/lib/python3.11"
+LIBRARY = f"Contents/Resources/lib/python{tiny.PYTHON}"
 Spoil = Callable[[Path], object]
 
 
@@ -26,7 +26,7 @@ def app(tmp_path: Path) -> Path:
 
 
 def look(app: Path, arch: str = "arm64") -> list[Finding]:
-    return audit(app, arch=arch, python="3.11")
+    return audit(app, arch=arch, python=tiny.PYTHON)
 
 
 def put(name: str, content: str | bytes) -> Spoil:
@@ -150,7 +150,9 @@ SPOILT: list[tuple[str, str, str, Spoil]] = [
         "plist",
         "no such interpreter",
         "Contents/Info.plist",
-        change_plist(PyRuntimeLocations=["/Library/Frameworks/Python.framework/Versions/3.11/Python"]),
+        change_plist(
+            PyRuntimeLocations=[f"/Library/Frameworks/Python.framework/Versions/{tiny.PYTHON}/Python"]
+        ),
     ),
     (
         "plist",

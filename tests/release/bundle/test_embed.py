@@ -35,7 +35,7 @@ def build(folder: Path, dst: Path | None = None, **changed: object) -> Path:
 def test_everything_is_in_its_place_and_passes_the_audit(tmp_path: Path) -> None:
     app = build(tmp_path)
     contents = app / "Contents"
-    own = contents / "Resources/lib/python3.11/app"
+    own = contents / f"Resources/lib/python{tiny.PYTHON}/app"
     assert sorted(path.relative_to(own).as_posix() for path in own.rglob("*") if path.is_file()) == [
         "__init__.pyc",
         "__main__.pyc",
@@ -47,7 +47,7 @@ def test_everything_is_in_its_place_and_passes_the_audit(tmp_path: Path) -> None
     assert (contents / "Frameworks/Sparkle.framework/Versions/Current").readlink() == Path("B")
     assert (contents / "PkgInfo").read_text() == "APPL????"
     assert plist.read(contents / "Info.plist")["CFBundleVersion"] == "45"
-    assert audit(app, arch="arm64", python="3.11") == []
+    assert audit(app, arch="arm64", python=tiny.PYTHON) == []
 
 
 def test_elsewhere_and_later_the_same_bytes(tmp_path: Path) -> None:

@@ -8,7 +8,13 @@ import pytest
 from errors import Exit
 from release.bundle import plist
 from release.bundle.plist import PlistFault
-from tests.release.bundle.tiny import spec
+from release.bundle.spec import BundleSpec
+from tests.release.bundle import tiny
+
+
+def spec(source: Path, **changed: object) -> BundleSpec:
+    return tiny.spec(source, python="3.11", **changed)
+
 
 MADE = {
     "CFBundleName": "other",

@@ -43,8 +43,10 @@ def parts() -> Parts:
     table = tomllib.loads((ROOT / "release.toml").read_text("utf-8"))["inputs"]["rehearsal"]
     cache, pins = inputs.Cache(), inputs.parse(table)
     return Parts(
-        prefix=inputs.python_prefix(cache, pins, version="3.11", runner=RUNNER),
-        packages=inputs.site_packages(cache, ROOT / "requirements/app.txt", arch="arm64", runner=RUNNER),
+        prefix=inputs.python_prefix(cache, pins, version=tiny.PYTHON, runner=RUNNER),
+        packages=inputs.site_packages(
+            cache, ROOT / "requirements/app.txt", arch="arm64", python=tiny.PYTHON, runner=RUNNER
+        ),
         bun=inputs.bun(cache, pins, "arm64", runner=RUNNER),
         host_bun=inputs.bun(cache, pins, "host", runner=RUNNER),
         sparkle=inputs.sparkle(cache, pins, runner=RUNNER),
@@ -85,8 +87,8 @@ def test_a_second_build_elsewhere_has_the_same_bytes(parts: Parts, runtime: Path
 
 
 def test_the_runtime_has_nothing_of_the_app(runtime: Path) -> None:
-    assert not (runtime / "Contents/Resources/lib/python3.11/app").exists()
-    archive = (runtime / "Contents/Resources/lib/python311.zip").read_bytes()
+    assert not (runtime / f"Contents/Resources/lib/python{tiny.PYTHON}/app").exists()
+    archive = (runtime / f"Contents/Resources/lib/python{tiny.PYTHON.replace('.', '')}.zip").read_bytes()
     assert b"starlette/applications.pyc" in archive
     assert b"uvicorn/loops/uvloop.pyc" in archive
     assert b"starlette-" in archive, "the packages' metadata and licences are missing"
@@ -95,7 +97,7 @@ def test_the_runtime_has_nothing_of_the_app(runtime: Path) -> None:
 
 
 def test_the_whole_app_passes_the_audit(app: Path, parts: Parts) -> None:
-    findings = audit(app, arch="arm64", python="3.11", host_paths=[ROOT, parts.prefix, parts.packages])
+    findings = audit(app, arch="arm64", python=tiny.PYTHON, host_paths=[ROOT, parts.prefix, parts.packages])
     assert findings == []
     natives = [path for path in thin.files(app) if thin.slices_of(path)]
     assert len(natives) > 50
@@ -114,9 +116,9 @@ def test_a_module_that_was_not_packed_is_noticed_by_trying(app: Path, parts: Par
     """The audit cannot see it: every file that is there is right."""
     broken = tmp_path / "Tiny.app"
     shutil.copytree(app, broken, symlinks=True)
-    loader = "Contents/Resources/lib/python3.11/lib-dynload/httptools"
+    loader = f"Contents/Resources/lib/python{tiny.PYTHON}/lib-dynload/httptools"
     shutil.rmtree(broken / loader)
-    assert audit(broken, arch="arm64", python="3.11") == []
+    assert audit(broken, arch="arm64", python=tiny.PYTHON) == []
     with CursorStandIn() as cursor:
         report = smoke(broken, bun=parts.host_bun, cursor_url=cursor.url, native=False)
     assert [row.detail for row in report.rows if not row.ok] == ["it did without httptools.parser.parser"]

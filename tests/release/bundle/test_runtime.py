@@ -18,6 +18,8 @@ from release.bundle.spec import BundleFault
 from tests.release.bundle import tiny
 from tests.standins.commands import Recorder
 
+LIBRARY = f"Contents/Resources/lib/python{tiny.PYTHON}"
+
 
 class Py2app:
     """Stands in for the building process: reads the job, leaves an app, answers."""
@@ -35,18 +37,16 @@ class Py2app:
         app.parent.mkdir(parents=True)
         tiny.runtime(app.parent).rename(app)
         extra: dict[str, str | bytes] = {
-            "Contents/Resources/lib/python3.11/certifi/core.py": "x = 1\n",
-            "Contents/Resources/lib/python3.11/certifi/py.typed": "",
-            "Contents/Resources/lib/python3.11/certifi/tests/test_x.py": "x = 1\n",
+            f"{LIBRARY}/certifi/core.py": "x = 1\n",
+            f"{LIBRARY}/certifi/py.typed": "",
+            f"{LIBRARY}/certifi/tests/test_x.py": "x = 1\n",
             "Contents/Resources/include/python3.11/pyconfig.h": "//\n",
             "Contents/Frameworks/libused.dylib": tiny.macho(identity="u"),
             "Contents/Frameworks/libunused.dylib": tiny.macho(
                 identity="v", loads=["@loader_path/libafter.dylib"]
             ),
             "Contents/Frameworks/libafter.dylib": tiny.macho(identity="w"),
-            "Contents/Resources/lib/python3.11/lib-dynload/x.so": tiny.macho(
-                loads=["@executable_path/../Frameworks/libused.dylib"]
-            ),
+            f"{LIBRARY}/lib-dynload/x.so": tiny.macho(loads=["@executable_path/../Frameworks/libused.dylib"]),
         }
         tiny.write(app, extra)
         Answer(str(app), self.missing, {}).write(path.with_name("answer.json"))
@@ -98,7 +98,7 @@ def test_tells_it_what_the_app_needs_and_not_the_app(tmp_path: Path) -> None:
 
 def test_tidies_up_afterwards(tmp_path: Path) -> None:
     app, _ = build(tmp_path, Py2app())
-    library = app / "Contents/Resources/lib/python3.11"
+    library = app / LIBRARY
     assert [path.name for path in (library / "certifi").rglob("*")] == ["core.pyc"]
     assert not (app / "Contents/Resources/include").exists()
     assert [path.name for path in (app / "Contents/Frameworks").glob("*.dylib")] == ["libused.dylib"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import plistlib
-import sys
 import time
 from pathlib import Path
 
@@ -13,9 +12,6 @@ import pytest
 from errors import Exit, Fault
 from release.bundle.smoke import SmokeReport, smoke
 from tests.release.bundle import tiny
-
-VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-pytestmark = pytest.mark.skipif(VERSION != "3.11", reason="the tiny bundle is made for 3.11")
 
 STDLIB = Path(os.__file__).parent
 
@@ -76,7 +72,7 @@ MODULES = (
 def bundle(tmp_path: Path, *, leave_out: str = "", **changed: str) -> Path:
     """A bundle whose standard library is this interpreter's, as source, and whose app is SERVER."""
     app = tmp_path / "Tiny.app"
-    library = app / "Contents/Resources/lib/python3.11"
+    library = app / f"Contents/Resources/lib/python{tiny.PYTHON}"
     library.mkdir(parents=True)
     for path in STDLIB.iterdir():
         if path.name != leave_out and (path.suffix == ".py" or path.name in MODULES):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import plistlib
 import struct
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from release.bundle.spec import BundleSpec
 from tests.signing.machos import CPUS
 
 EPOCH = 1_700_000_000
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # byte code is made with this one
 MH_EXECUTE, MH_DYLIB = 2, 6
 
 
@@ -55,7 +57,7 @@ def spec(source: Path, **changed: object) -> BundleSpec:
         "version": "1.2.3",
         "build": "45",
         "arch": "arm64",
-        "python": "3.11",
+        "python": PYTHON,
         "feed_url": "https://example.org/appcast.xml",
         "public_ed_key": "A" * 43 + "=",
         "category": "public.app-category.developer-tools",
@@ -77,13 +79,13 @@ def write(root: Path, files: dict[str, str | bytes]) -> Path:
 def runtime(root: Path, *, arch: str = "arm64") -> Path:
     """What build_runtime leaves, in miniature."""
     app = root / "Runtime.app"
-    framework = "Contents/Frameworks/Python.framework/Versions/3.11"
+    framework = f"Contents/Frameworks/Python.framework/Versions/{PYTHON}"
     made = {
         "CFBundleName": "Tiny",
         "PyMainFileNames": ["__boot__"],
         "PyOptions": {"alias": False},
         "PyResourcePackages": [],
-        "PyRuntimeLocations": ["@executable_path/../Frameworks/Python.framework/Versions/3.11/Python"],
+        "PyRuntimeLocations": [f"@executable_path/../Frameworks/Python.framework/Versions/{PYTHON}/Python"],
         "PythonInfoDict": {"PythonExecutable": "/home/someone/python", "PythonShortVersion": "3.1"},
     }
     write(
@@ -92,13 +94,13 @@ def runtime(root: Path, *, arch: str = "arm64") -> Path:
             "Contents/Info.plist": plistlib.dumps(made),
             "Contents/MacOS/Tiny": macho(arch),
             f"{framework}/Python": macho(arch, identity="/Library/Python"),
-            f"{framework}/Resources/Info.plist": plistlib.dumps({"CFBundleVersion": "3.11.9"}),
+            f"{framework}/Resources/Info.plist": plistlib.dumps({"CFBundleVersion": f"{PYTHON}.9"}),
             "Contents/Resources/__boot__.py": "print('boot')\n",
-            "Contents/Resources/lib/python3.11/lib-dynload/math.so": macho(arch),
+            f"Contents/Resources/lib/python{PYTHON}/lib-dynload/math.so": macho(arch),
         },
     )
     (app / "Contents/MacOS/Tiny").chmod(0o755)
-    (app / "Contents/Frameworks/Python.framework/Python").symlink_to("Versions/3.11/Python")
+    (app / "Contents/Frameworks/Python.framework/Python").symlink_to(f"Versions/{PYTHON}/Python")
     return app
 
 
