@@ -24,6 +24,7 @@ INSTALL = {
     "openssl": "apt-get install openssl",
     "codesign": "it is part of macOS: run this step on a Mac, or use the portable one",
     "xcrun": "xcode-select --install",
+    "SetFile": "xcode-select --install",
 }
 
 

@@ -36,6 +36,9 @@ def closing(done: Done, console: Console) -> None:
         f"{len(ran)} of {len(done.outcomes)} steps ran, {seconds_text(total)}",
         highlight=False,
     )
+    if not done.complete:
+        console.print("not finished: ./invoke release goes on from here", style="yellow")
+        return
     table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
     for column, justify in (("file", "left"), ("size", "right"), ("SHA-256", "left")):
         table.add_column(column, justify="right" if justify == "right" else "left", overflow="fold")

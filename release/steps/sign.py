@@ -82,7 +82,7 @@ def _image_run(job: Job, advance: Advance) -> Facts:
     if sys.platform == "darwin":
         from release.image.native import build_native
 
-        build_native(plan, target, runner=job.services.runner)
+        build_native(plan, target, runner=job.services.runner, on_progress=advance)
     else:
         from release.image.portable import build_portable
 

@@ -140,7 +140,7 @@ def test_a_name_and_a_webhook_travel_along(tmp_path: Path, archive: Path) -> Non
 @pytest.mark.parametrize(
     ("script", "status", "said"),
     [
-        ({"verdict": "Rejected"}, Exit.NOTARY_REJECTED, "rejected"),
+        ({"verdict": "Rejected"}, Exit.NOTARY_REJECTED, "Rejected"),
         ({"verdict": "Confused"}, Exit.NOTARY_UNKNOWN, "'Confused'"),
         ({"verdict": "In Progress"}, Exit.NOTARY_TIMEOUT, "undecided after 3600 s"),
         ({"polls": 10**6}, Exit.NOTARY_TIMEOUT, "last heard: In Progress"),
