@@ -50,6 +50,8 @@ def mapped(path: Path) -> memoryview:
 
     The mapping lives as long as a view of it does.
     """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise Malformed("is not a file", where=path)
     try:
         with path.open("rb") as stream:
             if not stream.seek(0, 2):

@@ -95,6 +95,8 @@ def read_plist(path: Path) -> dict[str, Any]:
     """A property list whose top is a dictionary; BadPlist otherwise, whatever is wrong with it."""
     cure = "repair it or build the bundle again; `plutil -lint` on a Mac says where it is broken"
     try:
+        if path.exists() and not path.is_file():
+            raise BadPlist("the property list is not a file", where=path, cure=cure)
         if path.stat().st_size > MAX_PLIST:
             raise BadPlist("the property list is too large to be one", where=path, cure=cure)
         return parse_plist(path.read_bytes())

@@ -8,13 +8,19 @@ MASKS = (0xFF, 0x01, 0x20)
 
 
 def unnoticed(
-    data: bytes, holds: Callable[[bytes], bool], positions: Iterable[int], masks: Iterable[int] = MASKS
+    data: bytes,
+    holds: Callable[[bytes], bool],
+    positions: Iterable[int],
+    masks: Callable[[int], Iterable[int]] = lambda position: MASKS[position % 3 :][:1],
 ) -> list[tuple[int, int]]:
-    """Positions and masks whose change `holds` does not notice. `holds` must be true of `data` itself."""
+    """Positions and masks whose change `holds` does not notice. `holds` must be true of `data` itself.
+
+    `masks` gives what to change at a position: one bit or several, in turns.
+    """
     assert holds(data), "the unchanged bytes have to hold"
     changed, found = bytearray(data), []
     for position in positions:
-        for mask in masks:
+        for mask in masks(position):
             changed[position] ^= mask
             if holds(bytes(changed)):
                 found.append((position, mask))

@@ -10,7 +10,7 @@ from pathlib import Path
 ARM64, X86_64 = (0x0100_000C, 0), (0x0100_0007, 3)
 CPUS = {"arm64": ARM64, "x86_64": X86_64}
 EXECUTE, DYLIB = 2, 6
-PAGE = 0x4000
+PAGES = {"arm64": 0x4000, "x86_64": 0x1000}
 CODE = {"arm64": b"\x00\x00\x80\xd2\xc0\x03\x5f\xd6", "x86_64": b"\x31\xc0\xc3\x90"}  # return 0
 
 
@@ -25,13 +25,14 @@ def macho(
     info: bytes = b"",
 ) -> bytes:
     """A thin Mach-O with `room` bytes between load commands and code, for macOS `minimum` and later."""
+    page = PAGES[arch]
     commands = [_segment(b"__PAGEZERO", 0, 0, ())] if kind == EXECUTE else []
     extras = [_build_version(minimum), _dylib(name) if kind == DYLIB else _main()]
     sections = 2 if info else 1
     size = sum(map(len, commands)) + sum(map(len, extras)) + 72 + 80 * sections + 72
     start = 32 + size + room
     code = (CODE[arch] * (code_size // len(CODE[arch]) + 1))[:code_size]
-    text_size = -(-(start + code_size + len(info)) // PAGE) * PAGE
+    text_size = -(-(start + code_size + len(info)) // page) * page
     parts = [_section(b"__text", start, code_size, 0x8000_0400)]
     if info:
         parts.append(_section(b"__info_plist", start + code_size, len(info), 0))
@@ -47,7 +48,7 @@ def macho(
 def _segment(name: bytes, offset: int, size: int, sections: Sequence[bytes]) -> bytes:
     length = 72 + 80 * len(sections)
     base = 0 if name == b"__PAGEZERO" else 0x1_0000_0000 + offset
-    span = 0x1_0000_0000 if name == b"__PAGEZERO" else -(-size // PAGE) * PAGE
+    span = 0x1_0000_0000 if name == b"__PAGEZERO" else -(-size // 0x4000) * 0x4000
     protection = {b"__PAGEZERO": 0, b"__TEXT": 5}.get(name, 1)
     fields = (0x19, length, name, base, span, offset, size, protection, protection, len(sections), 0)
     return struct.pack("<II16s4Q4I", *fields) + b"".join(sections)
