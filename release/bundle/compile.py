@@ -7,6 +7,7 @@ import marshal
 import sys
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 from release.bundle.spec import BundleFault
 
@@ -40,15 +41,40 @@ def pyc(code: CodeType, source: bytes) -> bytes:
 
 
 def dump(code: CodeType) -> bytes:
-    """Marshal `code` so that the bytes depend on it alone.
+    """Marshal `code` so that the bytes depend on it alone, and not on what else is in memory.
 
-    marshal marks an object as shareable if anything else in the process refers to it, so the same code gives
-    other bytes once another module has interned one of its strings. Here every part of it is held while it
-    is written, and so every part is marked, always.
+    marshal writes an object once and refers to it afterwards, by identity; and it marks one as worth
+    referring to if anything in the process refers to it. Which equal strings are one object, and which are
+    interned, depends on the modules loaded before. So all strings are interned, and every part is held while
+    it is written.
     """
+    definite = _definite(code, {})
     held: list[object] = []
-    _hold(code, held)
-    return marshal.dumps(code)
+    _hold(definite, held)
+    return marshal.dumps(definite)
+
+
+def _definite(value: Any, known: dict[int, Any]) -> Any:
+    """Give `value` with all strings in it interned. `known` keeps one object one, by its identity."""
+    if isinstance(value, str):
+        return sys.intern(value)
+    if not isinstance(value, (CodeType, tuple, frozenset)):
+        return value
+    if id(value) not in known:
+        known[id(value)] = _rebuilt(value, known)
+    return known[id(value)]
+
+
+def _rebuilt(value: Any, known: dict[int, Any]) -> Any:
+    if isinstance(value, CodeType):
+        constants = tuple(_definite(constant, known) for constant in value.co_consts)
+        return value.replace(
+            co_consts=constants,
+            co_filename=sys.intern(value.co_filename),
+            co_name=sys.intern(value.co_name),
+            co_qualname=sys.intern(value.co_qualname),
+        )
+    return type(value)(_definite(part, known) for part in value)
 
 
 def _hold(code: CodeType, held: list[object]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import marshal
 import os
@@ -25,6 +26,9 @@ def outer(first, *rest, key="a rather unusual constant", **more):
         attribute = "attribute"
     return [inner(item) for item in rest], first, key, more, Local
 '''
+
+
+WORDS = ("PAIR", "Local", "inner", "attribute", "alpha", "two words", "a rather unusual constant")
 
 
 def pyc_of(text: str, tmp_path: Path, name: str = "app/m.py") -> bytes:
@@ -54,11 +58,11 @@ def test_header_holds_an_unchecked_hash_and_no_time(tmp_path: Path) -> None:
 
 
 def test_bytes_do_not_depend_on_what_else_is_in_memory(tmp_path: Path) -> None:
-    """marshal marks shared objects; so intern and hold a module's strings, and compile it again."""
+    """marshal goes by identity; so intern and hold a module's strings, and compile it again."""
     code = compile(TEXT, "app/m.py", "exec")
     before = dump(code)
     naive = marshal.dumps(compile(TEXT, "app/m.py", "exec"))
-    held = [sys.intern(word) for word in ("PAIR", "Local", "inner", "attribute", "alpha", "unusual")]
+    held = [sys.intern(word) for word in (*WORDS, "outer.<locals>.Local")]
     again = compile(TEXT, "app/m.py", "exec")
     parts = [again.co_consts, again.co_names, *again.co_consts]
     assert dump(again) == before
@@ -84,6 +88,25 @@ def test_another_process_with_another_hash_seed_writes_the_same(tmp_path: Path) 
         for seed in ("1", "2", "3")
     }
     assert made == {compile_file(path, "app/m.py")}
+
+
+@pytest.mark.parametrize("name", ["typing", "dataclasses", "pathlib", "email.message", "asyncio.base_events"])
+def test_a_process_that_runs_the_module_writes_the_same(name: str) -> None:
+    """Here its strings are in memory, from its own .pyc; in a fresh process of few modules most are not."""
+    module = importlib.import_module(name)
+    path = Path(str(module.__file__))
+    script = (
+        "import sys, pathlib\n"
+        "from release.bundle.compile import compile_file\n"
+        "sys.stdout.buffer.write(compile_file(pathlib.Path(sys.argv[1]), 'x.py'))\n"
+    )
+    fresh = subprocess.run(
+        [sys.executable, "-S", "-c", script, str(path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert compile_file(path, "x.py") == fresh
 
 
 def test_code_inside_code_has_the_short_name_too(tmp_path: Path) -> None:
