@@ -79,8 +79,8 @@ def _tree(app: Path) -> Iterator[Finding]:
 
 def _link(path: Path, app: Path) -> Iterator[Finding]:
     target = path.readlink()
-    end = Path(os.path.normpath(path.parent / target))
-    if target.is_absolute() or not end.is_relative_to(app):
+    end = Path(os.path.realpath(path))  # through other links, too
+    if target.is_absolute() or not end.is_relative_to(os.path.realpath(app)):
         yield Finding(_name(path, app), f"leads out of the bundle, to {target}", Exit.LINK)
     elif not path.exists():
         yield Finding(_name(path, app), f"leads nowhere: {target}", Exit.LINK)

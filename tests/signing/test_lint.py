@@ -71,6 +71,21 @@ def test_finds(
     assert what in str(caught.value)
 
 
+def test_a_link_out_through_another_link(unsigned: Path) -> None:
+    """`a/..` looks like Resources, but `a` leads to the app, and a step up from there is outside."""
+    resources = unsigned / "Contents/Resources"
+    (resources / "a").symlink_to("../..")
+    (resources / "b").symlink_to("a/../outside")
+    (found,) = lint.findings(unsigned)
+    assert (found.status, found.path) == (Exit.LINK, "Contents/Resources/b")
+    assert "leads out of the bundle" in found.what
+
+
+def test_the_app_may_be_named_in_a_roundabout_way(unsigned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(unsigned / "Contents")
+    assert list(lint.findings(Path("../../Tiny.app"))) == []
+
+
 def test_the_slice_without_room_is_named(unsigned: Path) -> None:
     slices = {"x86_64": machos.macho("x86_64", room=8), "arm64": machos.macho()}
     machos.write(unsigned / "Contents/Resources/tight.so", machos.universal(slices))
