@@ -38,7 +38,7 @@ def _certificate_digest(job: Job) -> str:
 
 
 def _sign_run(job: Job, advance: Advance) -> Facts:
-    from signing.plan import describe, plan_app
+    from signing.plan import describe, deviations, plan_app
     from signing.verify import verify_app
 
     places = job.places
@@ -47,6 +47,10 @@ def _sign_run(job: Job, advance: Advance) -> Facts:
     job.services.signer().sign_app(plan, places.embedded, places.app)
     advance(1, 2)
     report = verify_app(places.app, trust=job.services.trust).require()
+    if wrong := deviations(plan, report):
+        raise Fault(
+            "the signed app is not what was planned", where=places.app, details=wrong, status=Exit.SIGN
+        )
     return {"cdhash": report.cdhash, "items": len(plan.items), "note": f"{len(plan.items)} signatures"}
 
 
