@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -23,6 +23,7 @@ class FeedFault(Fault):
 class Enclosure:
     """What is downloaded. `length` in bytes, `signature` base64 Ed25519 over all of them.
 
+    `os` is None for macOS (anything else hides the item), `installation_type` None for an app.
     `extra` keeps attributes this model does not know, as (name, value) in ElementTree's `{namespace}name`.
     """
 
@@ -30,14 +31,56 @@ class Enclosure:
     length: int | None = None
     type: str = "application/octet-stream"
     signature: str | None = None
+    dsa_signature: str | None = None
+    os: str | None = None
+    installation_type: str | None = None
     extra: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A patch for those who have exactly `from_version`.
+
+    `executable_size` (bytes) and `locales` describe the installed Sparkle that the patch expects to find.
+    """
+
+    from_version: str
+    enclosure: Enclosure
+    executable_size: int | None = None
+    locales: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotesLink:
+    """Release notes on the web: for readers of `language`, or for all. `signature` as an enclosure's."""
+
+    url: str
+    language: str | None = None
+    signature: str | None = None
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Critical:
+    """An update that cannot be skipped nor waited for, by hosts older than `below`; by all if that is None."""
+
+    below: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Informational:
+    """An update that is only announced: to exactly `versions`, to those older than one of `below`, or to all."""
+
+    versions: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One update. `version` is the app's CFBundleVersion, `short_version` what people read.
 
-    `extra` keeps child elements this model does not know, each as its canonical XML text.
+    `phased_rollout_interval` in seconds; `line` is where a feed that was read has the item. `extra` keeps
+    child elements this model does not know, each as its canonical XML text.
     """
 
     version: str
@@ -48,11 +91,20 @@ class Item:
     description_format: NotesFormat = "html"
     published: datetime | None = None
     minimum_system_version: str | None = None
+    maximum_system_version: str | None = None
     hardware_requirements: tuple[str, ...] = ()
+    minimum_update_version: str | None = None
+    minimum_autoupdate_version: str | None = None
+    ignore_skipped_upgrades_below_version: str | None = None
     channel: str | None = None
+    phased_rollout_interval: int | None = None
+    critical: Critical | None = None
+    informational: Informational | None = None
     enclosure: Enclosure | None = None
-    release_notes_link: str | None = None
-    full_release_notes_link: str | None = None
+    release_notes: tuple[NotesLink, ...] = ()
+    full_release_notes: tuple[NotesLink, ...] = ()
+    deltas: tuple[Delta, ...] = ()
+    line: int | None = field(default=None, compare=False)
     extra: tuple[str, ...] = ()
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 
 from lxml import etree
 
-from appcast.feed import Enclosure, Feed, FeedFault, Item, NotesFormat
+from appcast.feed import Enclosure, Feed, FeedFault, Item, NotesFormat, NotesLink
 
 NAMESPACE = "http://www.andymatuschak.org/xml-namespaces/sparkle"
 MAX_BYTES = 64 * 1024 * 1024
@@ -33,8 +33,6 @@ _ITEM_TEXTS = {
     f"{_S}shortVersionString": "short_version",
     f"{_S}minimumSystemVersion": "minimum_system_version",
     f"{_S}channel": "channel",
-    f"{_S}releaseNotesLink": "release_notes_link",
-    f"{_S}fullReleaseNotesLink": "full_release_notes_link",
 }
 _WEB_OR_RELATIVE = re.compile(r"https?://|(?![a-z][a-z0-9+.-]*:)", re.IGNORECASE)
 _CHANNEL_TEXTS = ("title", "link", "description", "language")
@@ -103,11 +101,13 @@ def _item(node: etree._Element, base_url: str | None) -> Item:
     enclosure: etree._Element | None = None
     published: datetime | None = None
     hardware: tuple[str, ...] = ()
+    notes: list[NotesLink] = []
+    full_notes: list[NotesLink] = []
     extra: list[str] = []
     seen: set[str] = set()
     for child in _elements(node):
         name = child.tag
-        fresh = name not in seen and not _is_variant(child)
+        fresh = name not in seen
         if fresh and name in _ITEM_TEXTS:
             texts[_ITEM_TEXTS[name]] = _text(child)
         elif fresh and name == "description":
@@ -118,6 +118,10 @@ def _item(node: etree._Element, base_url: str | None) -> Item:
             enclosure = child
         elif fresh and name == f"{_S}hardwareRequirements":
             hardware = tuple((_text(child) or "").replace(",", " ").split())
+        elif name == f"{_S}releaseNotesLink":
+            notes.append(_notes(child))
+        elif name == f"{_S}fullReleaseNotesLink":
+            full_notes.append(_notes(child))
         else:
             extra.append(_canonical(child))
             continue
@@ -136,8 +140,9 @@ def _item(node: etree._Element, base_url: str | None) -> Item:
             hardware_requirements=hardware,
             channel=texts.get("channel"),
             enclosure=None if enclosure is None else _enclosure(enclosure, base_url),
-            release_notes_link=texts.get("release_notes_link"),
-            full_release_notes_link=texts.get("full_release_notes_link"),
+            release_notes=tuple(notes),
+            full_release_notes=tuple(full_notes),
+            line=node.sourceline,
             extra=tuple(extra),
         ),
     )
@@ -167,9 +172,14 @@ def _enclosure(node: etree._Element, base_url: str | None) -> Enclosure:
     )
 
 
-def _is_variant(node: etree._Element) -> bool:
-    """Tell localized or signed notes links from the plain one that the model holds."""
-    return _LANG in node.attrib or (node.tag == f"{_S}releaseNotesLink" and bool(node.attrib))
+def _notes(node: etree._Element) -> NotesLink:
+    length = node.get(f"{_S}length", "").strip()
+    return NotesLink(
+        _text(node) or "",
+        node.get(_LANG),
+        node.get(f"{_S}edSignature"),
+        int(length) if length.isdigit() else None,
+    )
 
 
 def _elements(node: etree._Element) -> Iterator[etree._Element]:
@@ -218,8 +228,12 @@ def _render_item(node: etree._Element, item: Item) -> None:
     _add(node, f"{_S}minimumSystemVersion", item.minimum_system_version)
     _add(node, f"{_S}hardwareRequirements", " ".join(item.hardware_requirements))
     _add(node, "pubDate", _render_date(item.published))
-    _add(node, f"{_S}releaseNotesLink", item.release_notes_link)
-    _add(node, f"{_S}fullReleaseNotesLink", item.full_release_notes_link)
+    for name, links in (
+        ("releaseNotesLink", item.release_notes),
+        ("fullReleaseNotesLink", item.full_release_notes),
+    ):
+        for link in links:
+            _render_notes(etree.SubElement(node, f"{_S}{name}"), link)
     if item.description and item.description.strip():
         description = etree.SubElement(node, "description")
         if item.description_format != "html":
@@ -239,6 +253,16 @@ def _render_enclosure(node: etree._Element, enclosure: Enclosure) -> None:
         node.set(f"{_S}edSignature", enclosure.signature)
     for name, value in enclosure.extra:
         node.set(name, value)
+
+
+def _render_notes(node: etree._Element, link: NotesLink) -> None:
+    node.text = link.url
+    if link.language:
+        node.set(_LANG, link.language)
+    if link.signature:
+        node.set(f"{_S}edSignature", link.signature)
+    if link.length is not None:
+        node.set(f"{_S}length", str(link.length))
 
 
 def _render_date(moment: datetime | None) -> str | None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from appcast import xml
-from appcast.feed import Enclosure, Feed, FeedFault, Item
+from appcast.feed import Enclosure, Feed, FeedFault, Item, NotesLink
 
 NS = xml.NAMESPACE
 FULL = Item(
@@ -21,8 +21,8 @@ FULL = Item(
     hardware_requirements=("arm64",),
     channel="beta",
     enclosure=Enclosure("https://example.test/releases/a.dmg", 12345, signature="c2ln"),
-    release_notes_link="https://example.test/notes",
-    full_release_notes_link="https://example.test/all",
+    release_notes=(NotesLink("https://example.test/notes"),),
+    full_release_notes=(NotesLink("https://example.test/all"),),
 )
 
 
@@ -145,8 +145,8 @@ def test_what_the_model_does_not_know_survives():
         "<q:z a='1'>hi <q:b/></q:z>",
         'xmlns:q="urn:q"',
     )
-    assert item.release_notes_link == "https://e.test/en"
-    assert len(item.extra) == 4
+    assert [link.language for link in item.release_notes] == [None, "de"]
+    assert len(item.extra) == 3
     again = xml.parse(xml.render(Feed("t", items=(item,)))).items[0]
     assert again == item
     root = etree.fromstring(xml.render(Feed("t", items=(item,))))
