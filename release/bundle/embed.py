@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -35,9 +34,8 @@ def embed(
     all, and is the same, byte for byte, for the same parts. Raises BundleFault or PlistFault.
     """
     require_python(spec.python)
-    dst.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".embed-", dir=dst.parent) as folder:
-        app = Path(folder, "new.app")
+    with tree.workshop(dst) as work:
+        app = work / "new.app"
         tree.copy(runtime_app, app)
         contents = app / "Contents"
         compile_own(spec.source, contents / "Resources/lib" / f"python{spec.python}" / OWN)

@@ -6,9 +6,9 @@ options.py. So it is made apart from the app's own code, and kept while these st
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,9 +54,7 @@ def build_runtime(
     """
     require_python(spec.python)
     portable = sys.platform != "darwin" if portable is None else portable
-    dst.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".runtime-", dir=dst.parent) as folder:
-        work = Path(folder).resolve()
+    with tree.workshop(dst) as work:
         job = _job(spec, work, prefix, site_packages, imports.scan(spec.source))
         app = _run(job, work, portable=portable, runner=runner)
         _tidy(app, spec)
@@ -109,6 +107,10 @@ def _run(job: Job, work: Path, *, portable: bool, runner: Runner) -> Path:
     done = runner.run(argv(path, portable=portable), cwd=work, env=environment(), check=False)
     if done.status:
         tail = tuple(line for line in done.text.splitlines() if line.strip())[-12:]
+        if os.strerror(errno.ENOSPC) in done.text:
+            raise BundleFault(
+                "The disk is full", where=work.parent, cure="make room and try again", status=Exit.DISK
+            )
         raise BundleFault(f"py2app ended with status {done.status}", where=job.name, details=tail)
     answer = Answer.read(work / "answer.json")
     if answer.missing:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -32,6 +34,21 @@ def remove(path: Path) -> None:
         for folder, _, _ in os.walk(path):
             Path(folder).chmod(0o755)
         shutil.rmtree(path)
+
+
+@contextmanager
+def workshop(dst: Path) -> Iterator[Path]:
+    """Give an empty folder beside `dst` to make it in, gone afterwards.
+
+    Its name follows from `dst`, so what a killed run left is cleared away by the next.
+    """
+    folder = dst.with_name(f".{dst.name}.making")
+    remove(folder)
+    folder.mkdir(parents=True)
+    try:
+        yield folder.resolve()
+    finally:
+        remove(folder)
 
 
 def prune(root: Path) -> None:

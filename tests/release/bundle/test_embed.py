@@ -172,6 +172,14 @@ def test_a_failure_leaves_the_old_app_and_no_litter(tmp_path: Path) -> None:
     assert [path.name for path in app.parent.iterdir()] == ["Tiny.app"]
 
 
+def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
+    dst = tmp_path / "out" / "Tiny.app"
+    tiny.write(dst.parent, {".Tiny.app.making/new.app/half": "x"})
+    build(tmp_path, dst)
+    assert [path.name for path in dst.parent.iterdir()] == ["Tiny.app"]
+    assert not list(dst.rglob("half"))
+
+
 @pytest.mark.parametrize("missing", ["bun", "bridge.js", "Sparkle.framework/Versions/Current"])
 def test_a_missing_part_is_named(tmp_path: Path, missing: str) -> None:
     app = build(tmp_path)

@@ -122,6 +122,12 @@ def test_py2apps_last_lines_are_shown(tmp_path: Path) -> None:
     assert len(caught.value.details) <= 12
 
 
+def test_a_full_disk_is_called_that(tmp_path: Path) -> None:
+    with pytest.raises(BundleFault) as caught:
+        build(tmp_path, Py2app(status=1, stderr=b"OSError: [Errno 28] No space left on device: 'x'"))
+    assert caught.value.status == Exit.DISK
+
+
 def test_a_failure_leaves_the_old_one(tmp_path: Path) -> None:
     app, _ = build(tmp_path, Py2app())
     with pytest.raises(BundleFault):
