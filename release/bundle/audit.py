@@ -88,7 +88,7 @@ class _Scope:
     minimum: tuple[int, int]
     python: str
     private: tuple[bytes, ...]  # folders of this machine, with a slash at the end
-    home: bytes  # the builder's home; vendors' programs may speak of /root/ for reasons of their own
+    home: bytes  # the builder's home; not looked for in vendors' programs, which may name one like it
 
 
 def audit(app: Path, *, arch: str, python: str, host_paths: Iterable[Path] = ()) -> list[Finding]:
@@ -312,7 +312,7 @@ def _byte_code(inside: str, data: bytes, python: str) -> Iterator[Finding]:
 
 
 def _leaks(inside: str, data: bytes, private: tuple[bytes, ...]) -> Iterator[Finding]:
-    """Find folders of this machine. "a/root/" and "//root/" are none of it, and no text of ours."""
+    """Find folders of this machine. One in the middle of another path is none of them."""
     for form in private:
         at = data.find(form)
         while at >= 0:
