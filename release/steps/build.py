@@ -23,7 +23,8 @@ Target = Literal["arm64", "x86_64", "host"]
 APP_LOCK = Path("requirements/app.txt")
 RUNTIME_EPOCH = 1_767_225_600  # embedding gives every file the release's own time
 RUNTIME_CODE = (
-    "child", "compile", "cross", "imports", "job", "launcher", "native", "options", "runtime", "thin", "tree",
+    "child", "compile", "cross", "imports", "job", "launcher", "machos", "native", "options",
+    "runtime", "spec", "thin", "tree",
 )  # fmt: skip
 
 
