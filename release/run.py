@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -204,3 +205,12 @@ def finish(done: Done, job: Job) -> None:
     }
     write_json(home.summary, summary)
     point_link(home.dist / "current", home.folder.name)
+    if done.config.rehearsal:
+        _forget_old_work(home)
+
+
+def _forget_old_work(home: Places) -> None:
+    """Remove intermediate results of other finished rehearsals: nobody goes back to a build."""
+    for summary in home.dist.glob("*/release.json"):
+        if summary.parent not in (home.folder, home.dist / "current"):
+            shutil.rmtree(summary.parent / "work", ignore_errors=True)
