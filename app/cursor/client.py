@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.cursor import frames, process
-from app.cursor.models import Model
+from app.cursor.conversation import Image, Prompt, Tool, ToolCall, Turn
 from app.cursor.runtime import Missing, Runtime, find
 from app.settings import Settings
 
@@ -25,6 +25,11 @@ GRACE = 5.0  # added to the run's own timeout before the bridge is thought stuck
 
 log = logging.getLogger("app.bridge")
 
+__all__ = [
+    "Bridge", "Done", "Image", "Output", "Prompt", "RunFailed", "State", "Text", "Thinking", "Tool",
+    "ToolCall", "ToolCalls", "Turn",
+]  # fmt: skip
+
 
 class RunFailed(Exception):
     """A run that ended badly. `kind` as in app/bridge/src/failures.mjs, or "bridge": lost or absent."""
@@ -37,18 +42,16 @@ class RunFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """One run's input."""
+class ToolCalls:
+    """The model waits for these of the client's tools; Done follows. The run goes on with their results."""
 
-    model: Model
-    text: str
-    key: str
-
-    def __repr__(self) -> str:
-        return f"Prompt(model={self.model.id}, {len(self.text)} characters)"
+    calls: tuple[ToolCall, ...]
 
 
-Output = frames.Text | frames.Thinking | frames.Done
+Text = frames.Text
+Thinking = frames.Thinking
+Done = frames.Done
+Output = Text | Thinking | ToolCalls | Done
 
 
 class Connection:
@@ -114,7 +117,7 @@ class Bridge:
                 await self._supervisor
 
     async def run(self, prompt: Prompt) -> AsyncGenerator[Output, None]:
-        """Run `prompt`: yields pieces of text and thinking, lastly Done. Raises RunFailed.
+        """Run `prompt`: yields pieces of text and thinking, perhaps ToolCalls, lastly Done. Raises RunFailed.
 
         Closing the iterator early cancels the run at Cursor.
         """
@@ -150,10 +153,7 @@ class Bridge:
         return {
             "op": "run",
             "id": number,
-            "key": prompt.key,
-            "model": prompt.model.sdk_id,
-            "params": prompt.model.params,
-            "prompt": prompt.text,
+            **prompt.message(),
             "timeout_ms": self.settings.run_timeout_ms,
         }
 

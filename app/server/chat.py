@@ -11,13 +11,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.cursor.client import Output, Prompt, RunFailed
+from app.cursor.client import Output, Prompt, RunFailed, Turn
 from app.cursor.frames import Done, Text, Tokens
 from app.cursor.models import resolve
 from app.openai import sse
 from app.openai.chat import Answer, ChatRequest, parse, stream_error
 from app.openai.errors import ApiError, no_such_model
-from app.openai.prompt import flatten
 from app.openai.usage import Usage, chat_usage, estimate
 from app.server.answers import Json
 from app.server.presence import EventStream, unless_left
@@ -35,7 +34,8 @@ async def create_completion(request: Request) -> Response:
     model = resolve(chat.model)
     if model is None:
         raise no_such_model(chat.model or "")
-    prompt = Prompt(model, flatten(chat.messages), require_key(state_of(request)))
+    turns = tuple(Turn(message.role, message.text) for message in chat.messages)
+    prompt = Prompt(model, require_key(state_of(request)), turns)
     answer = Answer(f"chatcmpl-{secrets.token_hex(14)}", int(time.time()), model.id)
     output = state_of(request).bridge.run(prompt)
     if chat.stream:
@@ -142,7 +142,9 @@ async def _rest(first: Output, output: Run) -> Run:
 
 
 def _usage(prompt: Prompt, text: str, tokens: Tokens | None) -> dict[str, Any]:
-    return chat_usage(_counted(tokens) or estimate(prompt.text, text), prompt.model.price)
+    return chat_usage(
+        _counted(tokens) or estimate("".join(turn.text for turn in prompt.turns), text), prompt.model.price
+    )
 
 
 def _counted(tokens: Tokens | None) -> Usage | None:

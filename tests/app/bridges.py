@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from app.cursor.client import Bridge, Prompt
+from app.cursor.client import Bridge, Prompt, Turn
 from app.cursor.frames import Done, Text
 from app.cursor.models import COMPOSER
 from app.settings import Settings
@@ -26,9 +26,14 @@ async def running(settings: Settings) -> AsyncIterator[Bridge]:
         await bridge.stop()
 
 
+def asking(text: str) -> Prompt:
+    """A conversation of one message."""
+    return Prompt(COMPOSER, KEY, (Turn("user", text),))
+
+
 async def collect(bridge: Bridge, text: str, **changes: Any) -> tuple[str, Done]:
     """The answer's text and its end."""
-    prompt = dataclasses.replace(Prompt(COMPOSER, text, KEY), **changes)
+    prompt = dataclasses.replace(asking(text), **changes)
     pieces = []
     async for event in bridge.run(prompt):
         match event:

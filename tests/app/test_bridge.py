@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from app.cursor.client import Bridge, Prompt, RunFailed
+from app.cursor.client import Bridge, RunFailed
 from app.cursor.frames import Text, Thinking, Tokens
-from app.cursor.models import COMPOSER, COMPOSER_FAST
+from app.cursor.models import COMPOSER_FAST
 from app.settings import Settings
-from tests.app.bridges import collect, running, until
+from tests.app.bridges import asking, collect, running, until
 from tests.app.conftest import KEY
 from tests.standins.cursor import CursorStandIn
 
@@ -47,7 +47,7 @@ async def test_pieces_arrive_as_they_are_said(real: Settings) -> None:
     async with running(real) as bridge:
         await collect(bridge, "warm up")
         times = []
-        async for event in bridge.run(Prompt(COMPOSER, "[[scenario:slow count=5 delay=0.2]]", KEY)):
+        async for event in bridge.run(asking("[[scenario:slow count=5 delay=0.2]]")):
             if isinstance(event, Text):
                 times.append(time.monotonic())
         gaps = [after - before for before, after in itertools.pairwise(times)]
@@ -57,7 +57,7 @@ async def test_pieces_arrive_as_they_are_said(real: Settings) -> None:
 
 async def test_thinking_is_told_apart(real: Settings) -> None:
     async with running(real) as bridge:
-        events = [event async for event in bridge.run(Prompt(COMPOSER, "[[scenario:thinking]]", KEY))]
+        events = [event async for event in bridge.run(asking("[[scenario:thinking]]"))]
     assert isinstance(events[0], Thinking)
     assert events[0].text == "Let me think. "
 
@@ -111,7 +111,7 @@ async def test_a_run_that_takes_too_long(real: Settings, cursor: CursorStandIn) 
 
 async def test_leaving_a_run_cancels_it_at_the_backend(either: Settings, cursor: CursorStandIn) -> None:
     async with running(either) as bridge:
-        events = bridge.run(Prompt(COMPOSER, "[[scenario:hang]]", KEY))
+        events = bridge.run(asking("[[scenario:hang]]"))
         assert isinstance(await anext(events), Text)
         await events.aclose()
         await until(lambda: cursor.runs[0].client_left, 1)
@@ -128,7 +128,7 @@ async def until_idle(bridge: Bridge) -> None:
 
 async def test_a_bridge_that_dies_fails_its_runs_and_comes_back(either: Settings) -> None:
     async with running(either) as bridge:
-        events = bridge.run(Prompt(COMPOSER, "[[scenario:hang]]", KEY))
+        events = bridge.run(asking("[[scenario:hang]]"))
         await anext(events)
         first = pid(bridge)
         os.kill(first, signal.SIGKILL)

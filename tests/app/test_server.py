@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app.cursor.client import RunFailed
+from app.cursor.client import RunFailed, Turn
 from app.server.build import build
 from app.server.state import Address
 from app.settings import Settings
@@ -105,7 +105,7 @@ def test_a_completion(app: App) -> None:
     assert body["usage"]["prompt_tokens"] == 15  # read from and written to the cache count as well
     assert body["usage"]["prompt_tokens_details"]["cached_tokens"] == 4
     (prompt,) = app.bridge.prompts
-    assert (prompt.text, prompt.key, prompt.model.fast) == ("hi", KEY, True)
+    assert (prompt.turns, prompt.key, prompt.model.fast) == ((Turn("user", "hi"),), KEY, True)
 
 
 def test_what_the_model_thinks_is_not_the_answer(app: App) -> None:

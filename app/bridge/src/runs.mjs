@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Agent, Cursor } from '@cursor/sdk';
+import { render } from './conversation.mjs';
 import * as guard from './guard.mjs';
 import { failure, fromError, fromMessage } from './failures.mjs';
 import { createStore } from './store.mjs';
@@ -49,7 +50,7 @@ class Run {
     let agent = null;
     try {
       agent = await createAgent(request);
-      if (!this.#ended) await this.#converse(agent, request.prompt);
+      if (!this.#ended) await this.#converse(agent, render(request.turns, request.constraints));
     } catch (error) {
       this.#fail(fromError(error));
     } finally {
