@@ -58,18 +58,28 @@ class NotesLink:
     language: str | None = None
     signature: str | None = None
     length: int | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Release notes inside the feed, for readers of `language`."""
+
+    text: str
+    language: str | None = None
+    format: NotesFormat = "html"
 
 
 @dataclass(frozen=True, slots=True)
 class Critical:
-    """An update that cannot be skipped nor waited for, by hosts older than `below`; by all if that is None."""
+    """An update not to be put off, by hosts older than `below` or, if that is None, by all."""
 
     below: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Informational:
-    """An update that is only announced: to exactly `versions`, to those older than one of `below`, or to all."""
+    """An update that is only announced: to `versions`, to all older than one of `below`, or to everybody."""
 
     versions: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
@@ -79,8 +89,10 @@ class Informational:
 class Item:
     """One update. `version` is the app's CFBundleVersion, `short_version` what people read.
 
-    `phased_rollout_interval` in seconds; `line` is where a feed that was read has the item. `extra` keeps
-    child elements this model does not know, each as its canonical XML text.
+    `phased_rollout_interval` in seconds. `translations` are further descriptions, each in its language;
+    `line` is where a feed that was read has the item. What the model does not know is kept: child elements
+    in `extra`, each as its canonical XML text, attributes in `attributes` as (element's tag or "" for the
+    item itself, name, value), names in ElementTree's `{namespace}name`.
     """
 
     version: str
@@ -89,6 +101,8 @@ class Item:
     link: str | None = None
     description: str | None = None
     description_format: NotesFormat = "html"
+    description_language: str | None = None
+    translations: tuple[Description, ...] = ()
     published: datetime | None = None
     minimum_system_version: str | None = None
     maximum_system_version: str | None = None
@@ -106,6 +120,7 @@ class Item:
     deltas: tuple[Delta, ...] = ()
     line: int | None = field(default=None, compare=False)
     extra: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ def _item(node: etree._Element, base_url: str | None) -> Item:
             enclosure=None if enclosure is None else _enclosure(enclosure, base_url),
             release_notes=tuple(notes),
             full_release_notes=tuple(full_notes),
-            line=node.sourceline,
+            line=cast(int | None, node.sourceline),
             extra=tuple(extra),
         ),
     )
