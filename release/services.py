@@ -23,12 +23,12 @@ from signing import secrets
 
 if TYPE_CHECKING:
     import requests
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from release.inputs import Cache, Pin
     from release.rehearsal.apple import AppleStandIn
     from release.rehearsal.bucket import Bucket
     from release.store import Store
+    from signing.eddsa import PrivateKey
     from signing.identity import Identity
     from signing.plan import Signer
     from signing.submission import Notary
@@ -164,7 +164,7 @@ class Services:
     # Sparkle
 
     @cached_property
-    def sparkle_key(self) -> Ed25519PrivateKey:
+    def sparkle_key(self) -> PrivateKey:
         """The private EdDSA key, checked against the public one that installed apps trust. Fault SECRET."""
         from signing import eddsa
 
@@ -173,7 +173,7 @@ class Services:
         if self.config.rehearsal and uri.startswith("file:") and not Path(uri[5:]).exists():
             Path(uri[5:]).parent.mkdir(parents=True, exist_ok=True)
             eddsa.generate(Path(uri[5:]))
-        key = eddsa.load(uri, environ=os.environ)
+        key = eddsa.load(uri, environ=os.environ, runner=self.runner)
         public = eddsa.public_key(key)
         trusted = None if wanted.public_key is None else self._value(wanted.public_key)
         if trusted is not None and public != trusted:

@@ -1,12 +1,12 @@
-"""Sparkle's signatures: Ed25519 keys, signed archives, signed feeds.
+"""Sparkle's signatures: archives, feeds, release notes.
 
-Formats, as Sparkle 2.6 to 2.10 reads them:
+Formats, as Sparkle 2.9 and 2.10 read them:
 
-- A private key is the 32-byte seed, base64, 44 characters, on a line of its own. (Before 2.6 it was 96 bytes,
-  an expanded key without its seed; `cryptography` cannot use that and neither do we.)
-- A public key is 32 bytes, base64: `SUPublicEDKey`.
 - A signature is plain Ed25519 over all bytes: 64 bytes, base64, 88 characters.
-- A signed feed is `content + comment`; see `sign_feed`.
+- A signed feed is `content + comment`; see `sign_feed`. It carries its own signature.
+- Signed release notes are a file whose signature and length stand in the feed; see `sign_notes`.
+
+Keys are the business of eddsa_keys.
 """
 
 from __future__ import annotations
@@ -16,20 +16,50 @@ import binascii
 import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from commands import Runner
 from errors import Exit, Fault
-from signing import secrets
+from signing.eddsa_keys import (
+    KEY_BYTES,
+    KeyFault,
+    PrivateKey,
+    decode,
+    generate,
+    load,
+    private_key,
+    public_key,
+)
 
-KEY_BYTES = 32
+__all__ = [
+    "FeedSignatureFault",
+    "KeyFault",
+    "PrivateKey",
+    "SignedFeed",
+    "SignedNotes",
+    "generate",
+    "is_signed_feed",
+    "load",
+    "notes_content",
+    "private_key",
+    "public_key",
+    "read_feed",
+    "sign_bytes",
+    "sign_feed",
+    "sign_file",
+    "sign_notes",
+    "verify_bytes",
+    "verify_feed",
+    "verify_file",
+    "verify_notes",
+]
+
 SIGNATURE_BYTES = 64
-OLD_KEY_BYTES = 96
 
 _BLOCK = b"<!-- sparkle-signatures:\n"
 _WARNING = (
@@ -39,12 +69,13 @@ _WARNING = (
 )
 _ANY_WARNING = re.compile(rb"<!-- sparkle-sign-warning:\n.*?-->\n?", re.DOTALL)
 _PROLOG = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:<\?xml[^>]*\?>\s*?\n?)?")
-
-
-class KeyFault(Fault):
-    """A key that is malformed or in the way. Never carries key material."""
-
-    status = Exit.SECRET
+_NOTES_HEAD = b"<!-- sparkle-sign-warning:"
+_NOTES_WARNING = (
+    _NOTES_HEAD
+    + b"\nThis file is signed. Whoever changes a byte of it must sign it again, and write signature\n"
+    b"and length into the feed that points here.\n-->\n"
+)
+_LINES = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 class FeedSignatureFault(Fault):
@@ -53,54 +84,25 @@ class FeedSignatureFault(Fault):
     status = Exit.SIGNATURE
 
 
-def generate(path: Path) -> None:
-    """Write a new private key to `path`: 32-byte seed, base64, one line, mode 0600.
+@dataclass(frozen=True, slots=True)
+class SignedFeed:
+    """A feed taken apart as Sparkle does. `signature` (base64) and `length` are None where not stated."""
 
-    Never overwrites: a lost key cuts every installed app off from its updates. Raises KeyFault if the file
-    exists or cannot be written.
-    """
-    seed = base64.b64encode(os.urandom(KEY_BYTES)) + b"\n"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise KeyFault("there is a key already", where=path, cure="use it, or move it away first") from error
-    except OSError as error:
-        raise KeyFault(f"the key cannot be written: {error.strerror}", where=path) from error
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(seed)
-        out.flush()
-        os.fsync(out.fileno())
+    content: bytes
+    signature: str | None = None
+    length: int | None = None
 
 
-def load(uri: str, *, environ: Mapping[str, str], runner: Runner | None = None) -> Ed25519PrivateKey:
-    """Read a private key by URI: `env:NAME`, `file:PATH` or `keychain:SERVICE/ACCOUNT`.
+@dataclass(frozen=True, slots=True)
+class SignedNotes:
+    """Release notes to publish, and what `sparkle:edSignature` and `sparkle:length` (bytes) say of them."""
 
-    Sparkle's own tools keep theirs at `keychain:https://sparkle-project.org/ed25519`. Raises SecretFault if
-    it is absent or in a file that others can touch, KeyFault if it is malformed.
-    """
-    return private_key(secrets.read(uri, environ=environ, runner=runner), where=uri)
-
-
-def private_key(text: str, *, where: object | None = None) -> Ed25519PrivateKey:
-    """Decode a private key's base64 text. Raises KeyFault, which never repeats the text."""
-    raw = _decode(text, "the private EdDSA key", where)
-    if len(raw) == OLD_KEY_BYTES:
-        raise KeyFault(
-            "this is a key in Sparkle's old 96-byte form, which has no seed in it",
-            where=where,
-            cure="use the 32-byte form that generate_keys of Sparkle 2.6 or later exports",
-        )
-    if len(raw) != KEY_BYTES:
-        raise KeyFault(f"a private EdDSA key has {KEY_BYTES} bytes, this one {len(raw)}", where=where)
-    return Ed25519PrivateKey.from_private_bytes(raw)
+    data: bytes
+    signature: str
+    length: int
 
 
-def public_key(key: Ed25519PrivateKey) -> str:
-    """Return the public half as it stands in SUPublicEDKey: 32 bytes, base64."""
-    return base64.b64encode(key.public_key().public_bytes_raw()).decode()
-
-
-def sign_bytes(data: bytes, key: Ed25519PrivateKey) -> str:
+def sign_bytes(data: bytes, key: PrivateKey) -> str:
     """Sign `data`; the signature is 64 bytes, base64."""
     return base64.b64encode(key.sign(data)).decode()
 
@@ -121,7 +123,7 @@ def verify_bytes(data: bytes | memoryview, signature: str, public: str) -> bool:
     return True
 
 
-def sign_file(path: Path, key: Ed25519PrivateKey) -> str:
+def sign_file(path: Path, key: PrivateKey) -> str:
     """Sign a whole file, read through a memory map: constant memory at any size."""
     with _mapped(path) as data:
         return base64.b64encode(key.sign(data)).decode()
@@ -133,7 +135,7 @@ def verify_file(path: Path, signature: str, public: str) -> bool:
         return verify_bytes(data, signature, public)
 
 
-def sign_feed(data: bytes, key: Ed25519PrivateKey, *, warning: bool = True) -> bytes:
+def sign_feed(data: bytes, key: PrivateKey, *, warning: bool = True) -> bytes:
     r"""Sign a feed as Sparkle 2.9's sign_update and generate_appcast do.
 
     The result is `content`, followed without a byte between by
@@ -151,37 +153,82 @@ def sign_feed(data: bytes, key: Ed25519PrivateKey, *, warning: bool = True) -> b
     return content + _signature_block(sign_bytes(content, key), len(content))
 
 
+def read_feed(data: bytes) -> SignedFeed:
+    """Take a feed apart exactly as Sparkle 2.9 does, verifying nothing.
+
+    The last `<!-- sparkle-signatures:` line begins the comment and the next `-->` ends it; whatever is before
+    is the content. Of its lines, those that begin with `edSignature:` and `length:` count, the last of each,
+    white space trimmed. Without both marks, or if the comment is not UTF-8, all of `data` is content, unsigned.
+    """
+    start = data.rfind(_BLOCK)
+    end = data.find(b"-->", start + len(_BLOCK))
+    if start < 0 or end < 0:
+        return SignedFeed(data)
+    try:
+        lines = _LINES.split(data[start + len(_BLOCK) : end].decode("utf-8"))
+    except UnicodeDecodeError:
+        return SignedFeed(data)
+    named = {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
+    length = re.match(r"[+-]?\d+", named.get("length", ""))
+    return SignedFeed(data[:start], named.get("edSignature"), int(length[0]) if length else None)
+
+
 def verify_feed(data: bytes, public: str) -> bytes:
     """Return the content of a signed feed, or raise FeedSignatureFault.
 
     Stricter than Sparkle, which ignores a wrong length and whatever follows the comment: here every byte
     counts, so any one changed byte is noticed.
     """
-    start = data.rfind(_BLOCK)
-    end = data.find(b"-->", start)
-    if start < 0 or end < 0:
+    feed = read_feed(data)
+    if feed.signature is None:
         raise FeedSignatureFault("the feed is not signed", cure="sign it: the app requires a signed feed")
-    content = data[:start]
-    signature = (
-        _named_lines(data[start + len(_BLOCK) : end]).get(b"edSignature", b"").decode("ascii", "replace")
-    )
-    if not verify_bytes(content, signature, public):
+    if not verify_bytes(feed.content, feed.signature, public):
         raise FeedSignatureFault(
             "the feed's signature does not fit its bytes and the app's key",
             cure="sign the feed again with the key whose public half is the app's SUPublicEDKey",
         )
-    if data[start:] != _signature_block(signature, len(content)):
+    if data[len(feed.content) :] != _signature_block(feed.signature, len(feed.content)):
         raise FeedSignatureFault(
             "the feed's signature fits, but its comment was changed",
-            details=(f"its content has {len(content)} bytes",),
+            details=(f"its content has {len(feed.content)} bytes",),
             cure="sign the feed again",
         )
-    return content
+    return feed.content
+
+
+def sign_notes(data: bytes, key: PrivateKey, *, warning: bool = True) -> SignedNotes:
+    """Sign release notes (HTML, Markdown or plain text) as sign_update does.
+
+    With `warning`, a comment for people who edit the file goes to its very head, in place of one that is
+    there; Sparkle strips it before showing the notes, whatever their format, but it is signed with the rest.
+    """
+    signed = _NOTES_WARNING + notes_content(data) if warning else data
+    return SignedNotes(signed, sign_bytes(signed, key), len(signed))
+
+
+def verify_notes(data: bytes, signature: str, length: int | None, public: str) -> bytes:
+    """Return what Sparkle would show of signed notes, or raise FeedSignatureFault. `length` in bytes."""
+    if length is not None and length != len(data):
+        raise FeedSignatureFault(f"the feed says that the notes have {length} bytes, they have {len(data)}")
+    if not verify_bytes(data, signature, public):
+        raise FeedSignatureFault(
+            "the notes' signature does not fit their bytes and the app's key",
+            cure="sign the notes again and write the signature into the feed",
+        )
+    return notes_content(data)
+
+
+def notes_content(data: bytes) -> bytes:
+    """Return notes without the warning at their head and the one newline after it, as Sparkle does."""
+    end = data.find(b"-->", len(_NOTES_HEAD)) if data.startswith(_NOTES_HEAD) else -1
+    if end < 0:
+        return data
+    return data[end + 3 :].removeprefix(b"\n")
 
 
 def is_signed_feed(data: bytes) -> bool:
-    """Tell whether a feed carries a signature comment at all, right or wrong."""
-    return data.rfind(_BLOCK) >= 0
+    """Tell whether a feed carries a signature at all, right or wrong."""
+    return read_feed(data).signature is not None
 
 
 def _signature_block(signature: str, length: int) -> bytes:
@@ -202,13 +249,8 @@ def _warned(content: bytes) -> bytes:
     return content[:at] + _WARNING + rest
 
 
-def _named_lines(block: bytes) -> dict[bytes, bytes]:
-    pairs = (line.partition(b":") for line in block.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
 def _public(text: str) -> Ed25519PublicKey:
-    raw = _decode(text, "the public EdDSA key", None)
+    raw = decode(text, "the public EdDSA key")
     if len(raw) != KEY_BYTES:
         raise KeyFault(f"a public EdDSA key has {KEY_BYTES} bytes, this one {len(raw)}")
     return Ed25519PublicKey.from_public_bytes(raw)
@@ -221,13 +263,6 @@ def _signature(text: str) -> bytes | None:
     except (binascii.Error, ValueError):
         return None
     return raw if len(raw) == SIGNATURE_BYTES and base64.b64encode(raw).decode() == text else None
-
-
-def _decode(text: str, name: str, where: object | None) -> bytes:
-    try:
-        return base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        raise KeyFault(f"{name} is not base64", where=where) from None  # the cause would show the text
 
 
 @contextmanager
