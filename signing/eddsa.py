@@ -158,7 +158,7 @@ def read_feed(data: bytes) -> SignedFeed:
 
     The last `<!-- sparkle-signatures:` line begins the comment and the next `-->` ends it; whatever is before
     is the content. Of its lines, those that begin with `edSignature:` and `length:` count, the last of each,
-    white space trimmed. Without both marks, or if the comment is not UTF-8, all of `data` is content, unsigned.
+    white space trimmed. Without both marks, or if the comment is not UTF-8, all of `data` is unsigned.
     """
     start = data.rfind(_BLOCK)
     end = data.find(b"-->", start + len(_BLOCK))

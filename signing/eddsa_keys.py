@@ -51,7 +51,7 @@ class PrivateKey(Protocol):
 
 
 def generate(path: Path) -> None:
-    """Write a new private key to `path`, mode 0600. Raises KeyFault if there is one, or it can't be written."""
+    """Write a new private key to `path`, mode 0600. Raises KeyFault if it exists or can't be written."""
     _write(path, _new())
 
 
