@@ -28,8 +28,11 @@ BundleId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")]
 Dotted = Annotated[str, Meta(pattern=r"^\d+(\.\d+){1,2}$")]
 Uri = Annotated[str, Meta(pattern=r"^(env|file|keychain):.+$")]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s/]+(/\S*)?$")]
+Build = Annotated[str, Meta(pattern=r"^\d{1,9}(\.\d{1,9}){0,3}$")]
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 TeamId = Annotated[str, Meta(pattern=r"^([A-Z0-9]{10}|env:\w+)$")]
 Positive = Annotated[int, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=0)]
 Minutes = Annotated[float, Meta(gt=0)]
 
 
@@ -54,6 +57,28 @@ class Image(Struct, frozen=True, forbid_unknown_fields=True):
     format: ImageFormat = "ULFO"
     window: tuple[Positive, Positive] = (720, 432)
     icon_size: Positive = 96
+
+
+class FeedRules(Struct, frozen=True, forbid_unknown_fields=True):
+    """How users are offered a release. Versions here are builds, which is what Sparkle compares."""
+
+    channel: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$")] = "stable"
+    maximum_versions: Count = 3
+    phased_rollout_interval: Count = 0
+    critical: bool = False
+    critical_below: Build | None = None
+    minimum_update_version: Build | None = None
+    minimum_autoupdate_version: Build | None = None
+    ignore_skipped_upgrades_below_version: Build | None = None
+
+
+class NotesRules(Struct, frozen=True, forbid_unknown_fields=True):
+    """The release notes: what becomes of CHANGELOG.md and its translations, CHANGELOG.<language>.md."""
+
+    format: Literal["html", "markdown"] = "html"
+    language: Language = "en"
+    allow_html: bool = False
+    full_page: bool = True
 
 
 class Signing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,10 +108,14 @@ class Notary(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sparkle(Struct, frozen=True, forbid_unknown_fields=True):
-    """The EdDSA key. `public_key` (or `env:NAME`) is what installed apps trust; the two are compared."""
+    """The EdDSA key. `public_key` (or `env:NAME`) is what the apps made from now on trust; they are compared.
+
+    `retiring_key`, during a rotation, is the private key that installed apps still trust.
+    """
 
     private_key: Uri
     public_key: str | None = None
+    retiring_key: Uri | None = None
 
 
 class Publish(Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,6 +148,8 @@ class File(Struct, frozen=True, forbid_unknown_fields=True):
     image: Image
     profiles: dict[ProfileName, Profile]
     inputs: dict[ProfileName, dict[str, Any]]
+    feed: FeedRules = FeedRules()
+    notes: NotesRules = NotesRules()
 
 
 class Config(Struct, frozen=True):
@@ -130,6 +161,8 @@ class Config(Struct, frozen=True):
     image: Image
     profile: Profile
     inputs: dict[str, Any]
+    feed: FeedRules = FeedRules()
+    notes: NotesRules = NotesRules()
 
     @property
     def rehearsal(self) -> bool:
@@ -177,8 +210,10 @@ def load(
     chosen: ProfileName = "production" if profile == "production" else "rehearsal"
     if chosen not in file.inputs:
         raise ConfigFault(f"missing value inputs.{chosen}", where=path, cure="pin that profile's inputs")
-    config = Config(root, chosen, file.app, file.image, file.profiles[chosen], file.inputs[chosen])
+    profiles, inputs = file.profiles[chosen], file.inputs[chosen]
+    config = Config(root, chosen, file.app, file.image, profiles, inputs, file.feed, file.notes)
     _check_rules(config, path)
+    _check_feed(config.feed, path)
     return config
 
 
@@ -321,6 +356,26 @@ def _check_rules(config: Config, path: Path) -> None:
     for wrong, key, why in problems:
         if wrong:
             raise ConfigFault(f"{prefix}.{key}: {why}", where=path)
+
+
+def _check_feed(feed: FeedRules, path: Path) -> None:
+    problems = (
+        (
+            feed.channel.lower() in ("default", "release"),
+            "channel",
+            'nobody follows that channel: "stable" reaches everybody',
+        ),
+        (feed.critical and feed.critical_below is not None, "critical_below", "critical = true is for all"),
+        (
+            feed.ignore_skipped_upgrades_below_version is not None
+            and feed.minimum_autoupdate_version is None,
+            "ignore_skipped_upgrades_below_version",
+            "only a major upgrade, with minimum_autoupdate_version, has skipped ones",
+        ),
+    )
+    for wrong, key, why in problems:
+        if wrong:
+            raise ConfigFault(f"feed.{key}: {why}", where=path)
 
 
 def secrets_of(config: Config) -> dict[str, str]:
