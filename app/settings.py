@@ -14,6 +14,7 @@ from app.version import NAME, resources
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8787
 RUN_TIMEOUT_MS = 180_000
+PARK_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Settings:
     """Everything the server needs to know before it starts.
 
     `key` is the Cursor API key or None; `backend_url` replaces Cursor's own (for a stand-in); `bridge_js` and
-    `runtime` override what is found; `origins` are web origins allowed besides the server's own.
+    `runtime` override what is found; `park_ms` is how long a run waits for a
+    client's tools; `origins` are web origins allowed besides the server's own.
     """
 
     data_dir: Path
@@ -30,6 +32,7 @@ class Settings:
     bridge_js: Path | None = None
     runtime: Path | None = None
     run_timeout_ms: int = RUN_TIMEOUT_MS
+    park_ms: int = PARK_MS
     origins: tuple[str, ...] = ()
     resource_dir: Path | None = None
 
@@ -46,6 +49,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         bridge_js=_path(environ, "CURSOR_SDK_BRIDGE_JS"),
         runtime=_path(environ, "CURSOR_SDK_BRIDGE_RUNTIME"),
         run_timeout_ms=_positive(environ, "CURSOR_SDK_BRIDGE_RUN_TIMEOUT_MS", RUN_TIMEOUT_MS),
+        park_ms=_positive(environ, "CURSOR_SDK_BRIDGE_PARK_MS", PARK_MS),
         origins=tuple(environ.get("API_FOR_CURSOR_ORIGINS", "").split()),
         resource_dir=resources(environ),
     )

@@ -21,6 +21,7 @@ FIRST_DELAY = 0.2  # seconds before the first restart, doubled for each further 
 LONGEST_DELAY = 30.0
 STEADY = 60.0  # a bridge that lived this long starts over with the first delay
 READY_PATIENCE = 10.0  # how long a request waits for a bridge that is starting
+TAKEN_AT_ONCE = 64 * 1024  # characters of output after which the bridge is told that they were taken
 GRACE = 5.0  # added to the run's own timeout before the bridge is thought stuck
 
 log = logging.getLogger("app.bridge")
@@ -91,6 +92,36 @@ class Connection:
             del self._runs[number]
 
 
+@dataclass(slots=True)
+class _Taken:
+    """Counts what the caller took, to be told to the bridge now and then: it sends only so much ahead."""
+
+    events: int = 0
+    characters: int = 0
+
+    def add(self, event: frames.Event) -> int:
+        """Count `event`; give how many events to report now, mostly 0."""
+        self.events += 1
+        self.characters += len(event.text) if isinstance(event, frames.Text | frames.Thinking) else 0
+        if self.characters < TAKEN_AT_ONCE:
+            return 0
+        count, self.events, self.characters = self.events, 0, 0
+        return count
+
+
+def _output(event: frames.Event) -> Output | None:
+    """Give what a caller gets to see of `event`. Raises RunFailed."""
+    match event:
+        case frames.Failed():
+            raise RunFailed(event.kind, event.message, retryable=event.retryable)
+        case frames.Calls():
+            return ToolCalls(tuple(ToolCall(call.id, call.name, call.arguments) for call in event.calls))
+        case frames.Text() | frames.Thinking() | frames.Done():
+            return event
+        case _:
+            return None
+
+
 class Bridge:
     """Keeps one bridge process running and runs prompts on it."""
 
@@ -126,14 +157,15 @@ class Bridge:
         with connection.listen(number) as queue:
             connection.send(self._request(number, prompt))
             ended = False
+            taken = _Taken()
             try:
                 while not ended:
                     event = await self._next(queue)
                     ended = isinstance(event, frames.Done | frames.Failed)
-                    if isinstance(event, frames.Failed):
-                        raise RunFailed(event.kind, event.message, retryable=event.retryable)
-                    if isinstance(event, frames.Text | frames.Thinking | frames.Done):
-                        yield event
+                    if (output := _output(event)) is not None:
+                        yield output
+                    if (count := taken.add(event)) > 0:
+                        connection.send({"op": "taken", "id": number, "count": count})
             finally:
                 if not ended:
                     connection.send({"op": "cancel", "id": number})
@@ -155,6 +187,7 @@ class Bridge:
             "id": number,
             **prompt.message(),
             "timeout_ms": self.settings.run_timeout_ms,
+            "park_ms": self.settings.park_ms,
         }
 
     async def _next(self, queue: asyncio.Queue[frames.Event]) -> frames.Event:

@@ -53,6 +53,21 @@ class Done(msgspec.Struct, frozen=True, tag_field="event", tag="done"):
     usage: Tokens | None = None
 
 
+class Call(msgspec.Struct, frozen=True):
+    """A tool call as it comes over the socket."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Calls(msgspec.Struct, frozen=True, tag_field="event", tag="calls"):
+    """The model's calls of the client's tools; the run is suspended, and `done` ends the request."""
+
+    id: int
+    calls: tuple[Call, ...]
+
+
 class Failed(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
     """The end of a run that did not. `kind` is one of app/bridge/src/failures.mjs."""
 
@@ -63,16 +78,22 @@ class Failed(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
 
 
 class Status(msgspec.Struct, frozen=True, tag_field="event", tag="status"):
-    """How the bridge is: runs under way, records in memory, refused requests by kind, bytes resident."""
+    """How the bridge is.
+
+    Runs under way and suspended, agents that rest between turns, records in memory, refused requests by kind,
+    bytes resident.
+    """
 
     id: int
     running: int
+    parked: int
+    resting: int
     stored: int
     refusals: dict[str, int]
     memory: int
 
 
-Event = Ready | Text | Thinking | Done | Failed | Status
+Event = Ready | Text | Thinking | Calls | Done | Failed | Status
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder()

@@ -40,7 +40,7 @@ async def test_runs_beside_each_other(either: Settings, cursor: CursorStandIn) -
         answers = await asyncio.gather(*(collect(bridge, text) for text in texts))
         assert [text for text, _ in answers] == texts
         status = await bridge.status()
-        assert (status.running, status.stored) == (0, 0)  # nothing of a finished run is kept
+        assert (status.running, status.parked, status.resting) == (0, 0, 20)
 
 
 async def test_pieces_arrive_as_they_are_said(real: Settings) -> None:

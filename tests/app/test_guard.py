@@ -80,7 +80,7 @@ async def test_without_the_guard_there_is_harm(
     real: Settings, cursor: CursorStandIn, victim: Victim, bun: Path, node_modules: Path, tmp_path: Path
 ) -> None:
     """The test above can fail: the same requests to a bridge whose guard does nothing have effects."""
-    settings = with_guard(real, "alive = () => true", bun, node_modules, tmp_path)
+    settings = with_guard(real, "vouch = () => true", bun, node_modules, tmp_path)
     async with running(settings) as bridge:
         await collect(bridge, "hi")
         with contextlib.suppress(RunFailed, TimeoutError):
@@ -93,18 +93,18 @@ async def test_without_the_guard_there_is_harm(
 async def test_output_past_the_guard_ends_the_run(
     real: Settings, bun: Path, node_modules: Path, tmp_path: Path
 ) -> None:
-    settings = with_guard(real, "alive = () => false", bun, node_modules, tmp_path)
+    settings = with_guard(real, "vouch = () => false", bun, node_modules, tmp_path)
     async with running(settings) as bridge:
         with pytest.raises(RunFailed) as caught:
             await collect(bridge, "hi")
     assert caught.value.kind == "guard"
 
 
-def with_guard(settings: Settings, alive: str, bun: Path, node_modules: Path, folder: Path) -> Settings:
+def with_guard(settings: Settings, vouch: str, bun: Path, node_modules: Path, folder: Path) -> Settings:
     """A bridge built with a guard that guards nothing."""
     source = folder / "unguarded"
     shutil.copytree(ROOT / "app/bridge", source)
-    (source / "src/guard.mjs").write_text(f"export const {alive}; export const refusals = () => ({{}});")
+    (source / "src/guard.mjs").write_text(f"export const {vouch}; export const refusals = () => ({{}});")
     built = folder / "unguarded.js"
     build_bridge(source, node_modules, bun, built, runner=Subprocess())
     return dataclasses.replace(settings, bridge_js=built)

@@ -35,3 +35,23 @@ export function mark(turn) {
   for (const { id, name, arguments: json } of calls) hash.update(JSON.stringify([id, name, json]));
   return hash.digest('base64');
 }
+
+/** What an agent has seen of a conversation, turn by turn: marks of what the client sent, and what the agent said
+ *  itself. Its own words may come back shortened (a stop word, a code fence), so a part of them will do. */
+export const heard = (turns) => turns.map((turn) => ({ mark: mark(turn) }));
+export const said = (text, calls = []) => ({ said: text, calls: calls.map(({ id }) => id) });
+
+/** How many of `turns` an agent knows that has `seen` that, or 0 if what is left is nothing to simply add. */
+export function known(seen, turns, marks) {
+  if (seen.length === 0 || seen.length >= turns.length) return 0;
+  if (!turns.slice(seen.length).every(({ role }) => role === 'user' || role === 'system')) return 0;
+  return seen.every((item, index) => same(item, turns[index], marks[index])) ? seen.length : 0;
+}
+
+function same(item, turn, { mark: own }) {
+  if (item.mark) return item.mark === own;
+  const calls = (turn.calls ?? []).map(({ id }) => id);
+  const text = turn.text.trim();
+  if (turn.role !== 'assistant' || calls.join() !== item.calls.join()) return false;
+  return text === '' ? item.said.trim() === '' : item.said.includes(text);
+}
