@@ -6,12 +6,13 @@ and one item that Sparkle refuses must not hide what is wrong with the others. L
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from lxml import etree
 
@@ -26,10 +27,8 @@ MAX_BYTES = 64 * 1024 * 1024
 _SIGNED = re.compile(
     rb"<!-- sparkle-signatures:\nedSignature: [A-Za-z0-9+/]{86}==\nlength: ([0-9]+)\n-->\n\Z"
 )
-_AUDIENCE = (
-    *("channel", "minimumSystemVersion", "maximumSystemVersion", "hardwareRequirements"),
-    *("minimumUpdateVersion", "minimumAutoupdateVersion"),
-)
+_XMLNS = re.compile(rb"xmlns(?::[^=\s]+)?\s*=\s*([\"'])(.*?)\1")
+_MISPLACED = "//*[local-name() = 'item'][not(self::item and parent::channel/parent::rss)]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +128,9 @@ def _read(data: bytes) -> tuple[etree._Element | None, list[Hit]]:
 def _document(root: etree._Element, data: bytes, items: int, signed: bool, app: AppFacts) -> Iterator[Hit]:
     if not items:
         yield "no-items", line_of(root), ""
-    yield from _namespaces(root)
-    direct = items
-    for node in root.iter("{*}item"):
-        direct -= 1
-        parent = node.getparent()
-        inside = parent is not None and parent.tag == "channel" and parent.getparent() is root
-        if node.tag != "item" or not inside:
-            yield "item-misplaced", line_of(node), ""
+    yield from _namespaces(root, data)
+    for node in cast("list[etree._Element]", root.xpath(_MISPLACED)):
+        yield "item-misplaced", line_of(node), ""
     if not signed:
         if app.requires_signed_feed:
             yield "feed-unsigned", None, ""
@@ -144,14 +138,13 @@ def _document(root: etree._Element, data: bytes, items: int, signed: bool, app: 
     yield from _feed_signature(data, app)
 
 
-def _namespaces(root: etree._Element) -> Iterator[Hit]:
+def _namespaces(root: etree._Element, data: bytes) -> Iterator[Hit]:
     """Find namespaces meant to be Sparkle's, each once: the URI has to be the same to the letter."""
-    seen: set[str] = set()
-    for node in root.iter("{*}*"):
-        uri = str(node.tag)[1:].partition("}")[0] if str(node.tag).startswith("{") else ""
-        if uri and uri != NAMESPACE and uri not in seen:
-            seen.add(uri)
-            if "sparkle" in uri.lower() or "andymatuschak" in uri.lower():
+    declared = {found[2] for found in _XMLNS.finditer(data)}
+    for uri in sorted(found.decode("utf-8", "replace") for found in declared):
+        if uri != NAMESPACE and any(word in uri.lower() for word in ("sparkle", "andymatuschak")):
+            node = next(root.iter(f"{{{uri}}}*"), None)
+            if node is not None:
                 yield "namespace", line_of(node), uri
 
 
@@ -197,7 +190,7 @@ def _duplicates(entries: list[Entry]) -> Iterator[tuple[Hit, Entry]]:
     for one in entries:
         if not one.version:
             continue
-        place = (_normal(one.version), *_audience(one))
+        place = (_normal(one.version), *one.audience)
         if place in seen:
             yield ("version-duplicate", one.line, f"{seen[place]} and {one.version}"), one
         seen.setdefault(place, one.version)
@@ -208,7 +201,7 @@ def _falls(entries: list[Entry]) -> Iterator[tuple[Hit, Entry]]:
     branches: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
     for one in entries:
         if one.version and one.published is not None:
-            branches[_audience(one)].append(one)
+            branches[one.audience].append(one)
     for branch in branches.values():
         branch.sort(key=lambda one: (one.published, _normal(one.version) if is_safe(one.version) else ()))
         best = branch[0]
@@ -270,11 +263,7 @@ def _against(entries: list[Entry], published: Feed) -> Iterator[Finding]:
             yield finding("published-falls", None, detail, item=public.version)
 
 
-def _audience(one: Entry) -> tuple[str, ...]:
-    system = one.enclosure.get(f"{S}os", "") if one.enclosure is not None else ""
-    return (*(one.text(f"{S}{name}") for name in _AUDIENCE), system)
-
-
+@functools.lru_cache(maxsize=1 << 15)
 def _normal(version: str) -> tuple[object, ...]:
     """Return the same value for versions that Sparkle takes for equal."""
     if is_safe(version):

@@ -22,6 +22,7 @@ from appcast.versions import compare, is_safe
 _LIMITS = ("minimumUpdateVersion", "minimumAutoupdateVersion", "ignoreSkippedUpgradesBelowVersion")
 _SYSTEMS = ("minimumSystemVersion", "maximumSystemVersion")
 _LINKS = ("releaseNotesLink", "fullReleaseNotesLink")
+_AUDIENCE = tuple(f"{S}{name}" for name in ("channel", "hardwareRequirements", *_SYSTEMS, *_LIMITS[:2]))
 _FORMATS = ("html", "plain-text", "markdown")
 _ARCHIVES = {
     *(".dmg", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".lzma", ".aar", ".pkg", ".mpkg"),
@@ -47,13 +48,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One <item> with its children by tag, in order, and what several checks ask for."""
+    """One <item> with its children by tag, in order. `audience` is the same for items for the same Macs."""
 
     node: etree._Element
     children: dict[str, list[etree._Element]]
     enclosure: etree._Element | None
     version: str
     published: datetime | None
+    audience: tuple[str, ...]
 
     @property
     def line(self) -> int | None:
@@ -67,8 +69,7 @@ class Entry:
 
     def text(self, name: str) -> str:
         """Return the first such child's text, without white space around it; empty if there is none."""
-        found = self.children.get(name)
-        return (found[0].text or "").strip() if found else ""
+        return _text(self.children, name)
 
 
 def entry(node: etree._Element) -> Entry:
@@ -77,9 +78,16 @@ def entry(node: etree._Element) -> Entry:
     for child in node.iterchildren(tag=etree.Element):
         children.setdefault(child.tag, []).append(child)
     enclosure = children.get("enclosure", [None])[0]
-    bare = Entry(node, children, enclosure, "", None)
-    version = _attribute(enclosure, f"{S}version") or bare.text(f"{S}version") or _from_file(enclosure)
-    return Entry(node, children, enclosure, version, date(bare.text("pubDate")))
+    audience = (*(_text(children, name) for name in _AUDIENCE), _attribute(enclosure, f"{S}os"))
+    named = _attribute(enclosure, f"{S}version") or _text(children, f"{S}version")
+    return Entry(
+        node, children, enclosure, named or _from_file(enclosure), date(_text(children, "pubDate")), audience
+    )
+
+
+def _text(children: dict[str, list[etree._Element]], name: str) -> str:
+    found = children.get(name)
+    return (found[0].text or "").strip() if found else ""
 
 
 def date(text: str) -> datetime | None:
@@ -171,7 +179,7 @@ def _enclosure(node: etree._Element, scope: Scope) -> Iterator[Hit]:
     kind = node.get("type", "")
     if not kind.startswith("application/"):
         yield "type", line, kind
-    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+    suffix = PurePosixPath(_file_name(url)).suffix.lower() if url[-4:] != ".dmg" else ".dmg"
     if suffix not in _ARCHIVES and not suffix[1:].isdigit():
         yield "archive-format", line, suffix
     yield from _signed(node, "signature-missing")
@@ -320,8 +328,12 @@ def _attribute(node: etree._Element | None, name: str) -> str:
 
 
 def _from_file(enclosure: etree._Element | None) -> str:
-    name = PurePosixPath(_attribute(enclosure, "url")).name
+    name = _file_name(_attribute(enclosure, "url"))
     return PurePosixPath(name.rpartition("_")[2]).stem if "_" in name else ""
+
+
+def _file_name(url: str) -> str:
+    return re.split("[?#]", url, maxsplit=1)[0].rpartition("/")[2]
 
 
 def _whole(url: str, scope: Scope) -> str:

@@ -41,6 +41,7 @@ _RSS = {
     "source",
 }
 _ONCE = {"title", "link", "description", "pubDate", "enclosure"}
+_KNOWN = _RSS | {f"{S}{name}" for name in _ELEMENTS}
 _ATTRIBUTES = {
     "enclosure": _ENCLOSURE,
     "description": {"format"},
@@ -58,15 +59,27 @@ _CHILDREN = {
 def names(children: dict[str, list[etree._Element]]) -> Iterator[Hit]:
     """Look at the names in one item, whose children come by tag."""
     for tag, nodes in children.items():
-        yield from _name(nodes[0], tag, _ELEMENTS, _RSS)
+        if tag not in _KNOWN:
+            yield from _name(nodes[0], tag, _ELEMENTS, _RSS)
         for node in nodes:
-            yield from _attributes(node, tag)
-            allowed = _CHILDREN.get(tag)
-            if allowed is not None:
-                yield from _inner(node, allowed)
-        once = tag[len(S) :] in _SINGLE if tag.startswith(S) else tag in _ONCE
-        if once and len(nodes) > 1 and not any(LANG in node.attrib for node in nodes):
+            keys = tuple(node.keys())
+            if keys and not _all_known(tag, keys):
+                yield from _attributes(node, tag)
+            if tag in _CHILDREN:
+                yield from _inner(node, _CHILDREN[tag])
+        if len(nodes) > 1 and _stands_once(tag) and not any(LANG in node.attrib for node in nodes):
             yield "repeated", line_of(nodes[1]), f"<{tag.replace(S, 'sparkle:')}>"
+
+
+def _stands_once(tag: str) -> bool:
+    return tag[len(S) :] in _SINGLE if tag.startswith(S) else tag in _ONCE
+
+
+@functools.lru_cache(maxsize=1024)
+def _all_known(tag: str, keys: tuple[str, ...]) -> bool:
+    """Tell whether there is nothing to say about these attributes: most items have the same ones."""
+    node = etree.Element(tag, dict.fromkeys(keys, ""))
+    return next(_attributes(node, tag), None) is None
 
 
 def _inner(parent: etree._Element, allowed: set[str]) -> Iterator[Hit]:
