@@ -1,165 +1,112 @@
-"""Chat completions: a request's body checked and read, an answer's bodies made. No I/O."""
+"""Chat completions: a request's body checked and read. No I/O."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
+from app.openai.errors import invalid, unsupported
+from app.openai.fields import decode_object, flag, need, only_one, optional, refuse
+from app.openai.formats import TEXT, Format, demand, read_format
+from app.openai.limits import NO_LIMITS, Limits, read_limits, wishes
+from app.openai.messages import (
+    ROLES,
+    Message,
+    need_few_images,
+    nothing_to_answer,
+    read_content,
+    read_role,
+)
+from app.openai.tools import NO_OFFER, Offer, read_calls, read_offer
 
-from app.openai.errors import ApiError, invalid, unsupported
-
-Role = Literal["system", "user", "assistant"]
-ROLES: dict[str, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "assistant": "assistant",
-}
-# Given and not one of the values that ask for nothing: refused.
+# What is not one of the values that ask for nothing is refused.
 UNSUPPORTED: dict[str, tuple[object, ...]] = {
+    "logprobs": (None, False),
+    "top_logprobs": (None,),
+    "audio": (None,),
+    "modalities": (None, ["text"]),
     "functions": (None,),
     "function_call": (None,),
-    "tools": (None, []),
-    "audio": (None,),
-    "top_logprobs": (None,),
+    "background": (None, False),
 }
 NAMED = {"top_logprobs": "logprobs", "function_call": "functions"}
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One message of the conversation, its parts joined."""
-
-    role: Role
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """What a client asks for. `model` is as it was spelled."""
+class Request:
+    """What a client asks for, in either dialect. `model` is as it was spelled."""
 
     model: str | None
     messages: tuple[Message, ...]
     stream: bool = False
     include_usage: bool = False
+    format: Format = TEXT
+    limits: Limits = NO_LIMITS
+    offer: Offer = NO_OFFER
+
+    def constraints(self) -> str:
+        """Give what the answer's form must be, as text for the model; "" if nothing was asked for."""
+        lines = [demand(self.format), *wishes(self.limits), self.offer.wish]
+        return "\n".join(line for line in lines if line)
 
 
-def parse(body: bytes) -> ChatRequest:
+def parse(body: bytes) -> Request:
     """Read and check the body of POST /v1/chat/completions. Raises ApiError."""
     data = decode_object(body)
-    _check_supported(data)
-    return ChatRequest(
-        model=_optional(data, "model", str, "a string"),
-        messages=_messages(data.get("messages")),
-        stream=bool(_optional(data, "stream", bool, "a boolean")),
-        include_usage=_include_usage(_optional(data, "stream_options", dict, "an object")),
+    only_one(data)
+    refuse(data, UNSUPPORTED, NAMED)
+    messages = _messages(data.get("messages"))
+    need_few_images(messages)
+    return Request(
+        model=optional(data, "model", str),
+        messages=messages,
+        stream=flag(data, "stream"),
+        include_usage=include_usage(data),
+        format=read_format(data, "response_format", nested=True),
+        limits=read_limits(data, "max_completion_tokens", "max_tokens"),
+        offer=read_offer(data, nested=True),
     )
 
 
-def decode_object(body: bytes) -> dict[str, Any]:
-    """Decode a request's body, which must be a JSON object."""
-    try:
-        data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise invalid("Invalid JSON in request body") from None
-    if not isinstance(data, dict):
-        raise invalid("The request body must be a JSON object.", "body")
-    return data
-
-
-def _check_supported(data: dict[str, Any]) -> None:
-    if data.get("n") not in (None, 1) or isinstance(data.get("n"), bool):
-        raise unsupported("Only n=1 is supported.", "n")
-    if data.get("logprobs"):
-        raise unsupported("logprobs is not supported.", "logprobs")
-    if data.get("modalities") not in (None, ["text"]):
-        raise unsupported("Only text output is supported.", "modalities")
-    for name, nothing in UNSUPPORTED.items():
-        if data.get(name) not in nothing:
-            raise unsupported(f"{name} is not supported.", NAMED.get(name, name))
-
-
-def _optional(data: dict[str, Any], name: str, kind: type, words: str) -> Any:
-    value = data.get(name)
-    if value is None or isinstance(value, kind):
-        return value
-    raise invalid(f"{name} must be {words}.", name)
-
-
-def _include_usage(options: dict[str, Any] | None) -> bool:
-    return bool(options and options.get("include_usage"))
+def include_usage(data: Mapping[str, Any]) -> bool:
+    """Whether `stream_options` asks for a chunk with the usage."""
+    options = optional(data, "stream_options", dict) or {}
+    return bool(optional(options, "include_usage", bool, "stream_options."))
 
 
 def _messages(value: Any) -> tuple[Message, ...]:
     if not isinstance(value, list) or not value:
-        raise invalid("messages must be an array with at least one message.", "messages")
+        raise nothing_to_answer("messages")
     return tuple(_message(item, f"messages[{index}]") for index, item in enumerate(value))
 
 
 def _message(item: Any, where: str) -> Message:
-    if not isinstance(item, dict):
-        raise invalid(f"{where} must be an object.", where)
-    role = item.get("role")
-    known = ROLES.get(role) if isinstance(role, str) else None
-    if known is None:
-        raise invalid(f"{where}.role must be one of {', '.join(ROLES)}.", f"{where}.role")
-    return Message(known, _content(item.get("content"), f"{where}.content"))
+    item = need(item, dict, where)
+    if item.get("role") == "function" or item.get("function_call") is not None:
+        raise unsupported("functions are not supported; offer tools.", "functions")
+    role = read_role(item, where, ("tool",))
+    if role == "tool":
+        return _result(item, where)
+    if role != "assistant":
+        text, images = read_content(item.get("content"), f"{where}.content", pictures=role == "user")
+        return Message(ROLES[role], text, images)
+    calls = read_calls(item.get("tool_calls"), f"{where}.tool_calls")
+    return Message("assistant", _said(item, where, called=bool(calls)), calls=calls)
 
 
-def _content(value: Any, where: str) -> str:
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        raise invalid(f"{where} must be a string or an array of parts.", where)
-    return "".join(_part(part, f"{where}[{index}]") for index, part in enumerate(value))
+def _said(item: Mapping[str, Any], where: str, *, called: bool) -> str:
+    """Read what an assistant said; it may be nothing if it called a tool or refused."""
+    content = item.get("content")
+    if content is not None:
+        return read_content(content, f"{where}.content", pictures=False)[0]
+    refusal = optional(item, "refusal", str, f"{where}.")
+    if refusal is None and not called:
+        raise invalid(f"{where}.content must be a string or an array of parts.", f"{where}.content")
+    return refusal or ""
 
 
-def _part(part: Any, where: str) -> str:
-    if not isinstance(part, dict):
-        raise invalid(f"{where} must be an object.", where)
-    kind = part.get("type")
-    if kind != "text":
-        raise unsupported(f"{where}.type {kind!r} is not supported; send text.", f"{where}.type")
-    if not isinstance(part.get("text"), str):
-        raise invalid(f"{where}.text must be a string.", f"{where}.text")
-    return str(part["text"])
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What all bodies of one answer share. `created` is epoch seconds."""
-
-    id: str
-    created: int
-    model: str
-
-    def completion(self, text: str, usage: dict[str, Any]) -> dict[str, Any]:
-        """Give the body of an answer that is not streamed."""
-        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-        return {**self._head("chat.completion"), "choices": [choice], "usage": usage}
-
-    def chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-        """Give one chunk of a stream."""
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return {**self._head("chat.completion.chunk"), "choices": [choice]}
-
-    def usage_chunk(self, usage: dict[str, Any]) -> dict[str, Any]:
-        """Give the chunk that follows the last when `stream_options.include_usage` is set: no choices."""
-        return {**self._head("chat.completion.chunk"), "choices": [], "usage": usage}
-
-    def _head(self, kind: str) -> dict[str, Any]:
-        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
-
-
-def stream_error(error: ApiError) -> dict[str, Any]:
-    """Give the body of an error in the middle of a stream, when the status has long been sent."""
-    return {
-        "error": {
-            "message": error.message,
-            "type": "cursor_error",
-            "param": None,
-            "code": "cursor_stream_error",
-        }
-    }
+def _result(item: Mapping[str, Any], where: str) -> Message:
+    text, images = read_content(item.get("content"), f"{where}.content")
+    call_id = need(item.get("tool_call_id"), str, f"{where}.tool_call_id")
+    return Message("tool", text, images, call_id=call_id)

@@ -8,6 +8,8 @@ from typing import Any
 
 from app.cursor.prices import CURRENCY, Price, cost
 
+CHARACTERS = 4  # to a token, where nobody counted
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -23,14 +25,25 @@ class Usage:
     reasoning: int = 0
     estimated: bool = False
 
+    def __add__(self, other: Usage) -> Usage:
+        """Give the tokens of two runs for one answer."""
+        return Usage(
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.cached + other.cached,
+            self.reasoning + other.reasoning,
+            self.estimated or other.estimated,
+        )
 
-def estimate(prompt: str, completion: str) -> Usage:
-    """Estimate from the texts' lengths: a token for four characters, at least one."""
-    return Usage(_tokens(prompt), _tokens(completion), estimated=True)
+
+def estimate(prompt: int, completion: int) -> Usage:
+    """Estimate from the texts' lengths in characters."""
+    return Usage(tokens(prompt), tokens(completion), estimated=True)
 
 
-def _tokens(text: str) -> int:
-    return max(1, math.ceil(len(text) / 4))
+def tokens(characters: int) -> int:
+    """Estimate tokens: one for four characters, at least one."""
+    return max(1, math.ceil(characters / CHARACTERS))
 
 
 def chat_usage(usage: Usage, price: Price) -> dict[str, Any]:
@@ -41,6 +54,18 @@ def chat_usage(usage: Usage, price: Price) -> dict[str, Any]:
         "total_tokens": usage.prompt + usage.completion,
         "prompt_tokens_details": {"cached_tokens": usage.cached, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": 0},
+        "cost": _cost(usage, price),
+    }
+
+
+def responses_usage(usage: Usage, price: Price) -> dict[str, Any]:
+    """Give the `usage` object of a response, with what it cost."""
+    return {
+        "input_tokens": usage.prompt,
+        "input_tokens_details": {"cached_tokens": usage.cached},
+        "output_tokens": usage.completion,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.prompt + usage.completion,
         "cost": _cost(usage, price),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import msgspec
@@ -9,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.openai.errors import ApiError
+from app.openai.errors import INVALID, ApiError
 
+log = logging.getLogger("app.server")
 _encoder = msgspec.json.Encoder()
 
 
@@ -26,30 +28,32 @@ class Json(Response):
 
 def error_response(error: ApiError, headers: dict[str, str] | None = None) -> Json:
     """Answer with `error`."""
-    return Json(error.body(), status_code=error.status, headers=headers)
+    return Json(error.body(), status_code=error.status, headers={**error.headers(), **(headers or {})})
 
 
 async def on_api_error(request: Request, error: Exception) -> Response:
     """Answer an ApiError raised by an endpoint."""
     assert isinstance(error, ApiError)
+    request.scope.setdefault("app.notes", {})["error"] = error.code
     return error_response(error)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer what the router refuses: no such path, no such method."""
     assert isinstance(error, HTTPException)
-    method, path = request.method, request.url.path
+    method, path = request.method, request.url.path[:200]
     messages = {
         404: f"There is no {path} here. The API is under /v1; see GET /health.",
         405: f"{method} is not allowed on {path}.",
     }
     message = messages.get(error.status_code, str(error.detail))
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, INVALID)
     headers = dict(error.headers) if error.headers else None
     return error_response(ApiError(error.status_code, message, code=code), headers)
 
 
 async def on_crash(request: Request, error: Exception) -> Response:
     """Answer what nobody foresaw. What it was is in the log, not in the answer."""
+    log.error("a request failed", exc_info=error)
     message = "The server failed on this request. Its log says why."
     return error_response(ApiError(500, message, type="server_error", code="internal_error"))

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from app.cursor.client import Bridge
 from app.openai.errors import ApiError
 from app.server.answers import on_api_error, on_crash, on_http_error
-from app.server.chat import create_completion
+from app.server.chat import create_completion, create_old_completion
 from app.server.health import health
 from app.server.models import get_model, list_models
 from app.server.security import Door
@@ -51,5 +51,6 @@ def _routes() -> list[Route]:
             Route(f"{prefix}/models", list_models, methods=["GET"]),
             Route(f"{prefix}/models/{{id:path}}", get_model, methods=["GET"]),
             Route(f"{prefix}/chat/completions", create_completion, methods=["POST"]),
+            Route(f"{prefix}/completions", create_old_completion, methods=["POST"]),
         ]
     return routes

@@ -1,0 +1,72 @@
+"""From a checked request to a prompt for the bridge: the key, the model, the session, the pictures."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request as HttpRequest
+
+from app.cursor.conversation import Image, Prompt
+from app.cursor.models import Model, resolve
+from app.openai.chat import Request
+from app.openai.errors import ApiError, no_such_model
+from app.openai.images import Remote
+from app.openai.messages import remotes, turns
+from app.server.state import State, state_of
+
+NO_KEY = "No Cursor API key is set. Set CURSOR_API_KEY (cursor.com, Settings, API Keys) and start again."
+SESSION_HEADERS = ("x-session-affinity", "x-opencode-session-id", "x-opencode-session")
+LONGEST_SESSION = 256
+
+
+async def read_body(request: HttpRequest) -> bytes:
+    """Give the body of a request that says it is JSON, or refuse: 415.
+
+    A web page of another site cannot say so without asking first, and is then refused.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise ApiError(415, "Content-Type must be application/json.", code="invalid_request_error")
+    return await request.body()
+
+
+def require_key(state: State) -> str:
+    """Give the Cursor key, or refuse: 401. What a client sends as its key is never used."""
+    if state.settings.key is None:
+        raise ApiError(401, NO_KEY, type="authentication_error", code="missing_api_key")
+    return state.settings.key
+
+
+def require_model(name: str | None) -> Model:
+    """Find the model, or refuse: 404."""
+    model = resolve(name)
+    if model is None:
+        raise no_such_model(name or "")
+    return model
+
+
+def session_of(request: HttpRequest) -> str | None:
+    """Give what keeps a client's conversation together, from the headers that name it."""
+    for name in SESSION_HEADERS:
+        value = request.headers.get(name, "").strip()
+        if value:
+            return value[:LONGEST_SESSION]
+    return None
+
+
+async def make_prompt(request: HttpRequest, asked: Request, session: str | None) -> Prompt:
+    """Make the bridge's prompt; fetches the pictures that are elsewhere. Raises ApiError."""
+    model = require_model(asked.model)
+    key = require_key(state_of(request))
+    fetched = await _fetch(remotes(asked.messages))
+    conversation = turns(asked.messages, fetched)
+    return Prompt(model, key, conversation, asked.constraints(), asked.offer.tools, session)
+
+
+async def _fetch(wanted: tuple[Remote, ...]) -> dict[Remote, Image]:
+    if not wanted:
+        return {}
+    from app.server.fetch import fetch  # what it needs is of no use to most requests
+
+    images = await asyncio.gather(*(fetch(remote.url) for remote in wanted))
+    return dict(zip(wanted, images, strict=True))

@@ -1,0 +1,102 @@
+"""The log: one JSON object a line, rotated, readable by this user only; neither keys nor prompts in it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from app.openai.usage import Usage
+
+FILE = "server.log"
+MAX_BYTES = 2_000_000
+KEPT = 5
+LONGEST = 2000  # characters of a message
+_encoder = msgspec.json.Encoder()
+
+
+def note(request: Request, *, usage: Usage | None = None, **values: str | int | bool | None) -> None:
+    """Add to the line that will be logged for `request`. Nothing a user or a model wrote may come here."""
+    noted: dict[str, Any] = request.scope.setdefault("app.notes", {})
+    noted.update(values)
+    if usage is not None:
+        noted.update(tokens_in=usage.prompt, tokens_out=usage.completion)
+
+
+class Lines(logging.Formatter):
+    """Formats records as JSON lines. An exception is logged as its type and where, without its message,
+    which may quote what a user wrote.
+    """
+
+    def __init__(self, secrets: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.secrets = tuple(secret for secret in secrets if secret)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give one line."""
+        line: dict[str, Any] = {
+            "time": self._time(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage()[:LONGEST],
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line |= {"exception": record.exc_info[0].__name__, "at": _frames(record.exc_info[2])}
+        return self._masked(_encoder.encode(line).decode())
+
+    def _time(self, seconds: float) -> str:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+        return f"{stamp}.{int(seconds % 1 * 1000):03d}Z"
+
+    def _masked(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def _frames(trace: TracebackType | None) -> list[str]:
+    frames = traceback.extract_tb(trace)[-8:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+class _Private(RotatingFileHandler):
+    """Opens its files for this user only."""
+
+    def _open(self) -> Any:
+        def opener(path: str, flags: int) -> int:
+            return os.open(path, flags, 0o600)
+
+        return open(self.baseFilename, self.mode, encoding="utf-8", opener=opener)
+
+
+@contextmanager
+def logging_to(folder: Path, *, secrets: tuple[str, ...] = ()) -> Iterator[Path | None]:
+    """Log the app's records to a file in `folder` while the block runs; None if it cannot be written."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler = _Private(folder / FILE, maxBytes=MAX_BYTES, backupCount=KEPT)
+    except OSError:
+        yield None  # a server without a log is of more use than none
+        return
+    handler.setFormatter(Lines(secrets))
+    root, own = logging.getLogger(), logging.getLogger("app")
+    level = own.level
+    own.setLevel(logging.INFO)
+    root.addHandler(handler)
+    try:
+        yield folder / FILE
+    finally:
+        root.removeHandler(handler)
+        own.setLevel(level)
+        handler.close()
