@@ -70,6 +70,7 @@ def _pairs(values: list[str] | None) -> dict[str, str]:
         "no_wait": "end once Apple has the image (status 75); notarize.resume goes on",
         "set": "override a key of release.toml: --set app.arch=x86_64 (repeatable)",
         "dist": "where to put releases (default: dist)",
+        "allow_regression": "publish even if some Mac is offered less than now",
     },
 )
 @guarded
@@ -85,6 +86,7 @@ def release(
     no_wait: bool = False,
     set: Any = None,
     dist: str = "",
+    allow_regression: bool = False,
 ) -> None:
     """Make a release: build, sign, notarize, publish, verify. A rehearsal unless told otherwise."""
     from release import report
@@ -102,6 +104,7 @@ def release(
         selection,
         not no_wait,
         Path(dist).resolve() if dist else None,
+        allow_regression,
     )
     with display() as shown:
         done = make(ROOT, options, shown)

@@ -2,64 +2,156 @@
 
 from __future__ import annotations
 
+import plistlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appcast import xml
-from appcast.feed import Enclosure, Feed, Item, merge
+from appcast import history, xml
+from appcast.feed import Critical, Enclosure, Feed, FeedFault, Item, NotesLink
+from appcast.history import Identity
+from appcast.lint import AppFacts, Finding, lint
+from errors import Exit, Fault
 from release.config import Config
 from release.version import Version
-from signing import eddsa
+from signing import eddsa, macho
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from collections.abc import Mapping
+    from typing import Any
 
     from release.services import Services
 
 KEY = "appcast.xml"
+STABLE = "stable"  # everybody's channel has a name here, though none in the feed
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Notes beside the feed: one version's, and the whole changelog, in each language."""
+
+    notes: tuple[NotesLink, ...] = ()
+    full: tuple[NotesLink, ...] = ()
+
+
+def app_facts(app: Path) -> AppFacts:
+    """Read what a built app says of itself: its own Info.plist, the slices of its own executable."""
+    info = plistlib.loads((app / "Contents" / "Info.plist").read_bytes())
+    executable = app / "Contents" / "MacOS" / info["CFBundleExecutable"]
+    return AppFacts.of(info, sorted({part.arch for part in macho.read(executable)}))
 
 
 def item_for(
-    config: Config, version: Version, *, image_name: str, signature: str, length: int, notes: str, now: int
+    config: Config,
+    version: Version,
+    app: AppFacts,
+    *,
+    image_name: str,
+    signature: str,
+    length: int,
+    notes: str,
+    now: int,
+    links: Links | None = None,
 ) -> Item:
-    """The item that offers this release. `length` in bytes, `signature` base64, `notes` HTML, `now` epoch."""
+    """The item that offers this release. `length` in bytes, `signature` base64, `now` epoch.
+
+    Which Macs it is for comes from the app as built, how they are offered it from the configuration.
+    """
+    rules, links = config.feed, links or Links()
     return Item(
         version=version.build,
         short_version=version.version,
         title=f"{config.app.name} {version.version}",
         link=config.site,
         description=notes,
+        description_format=config.notes.format,
         published=datetime.fromtimestamp(now, UTC),
-        minimum_system_version=_three_parts(config.app.minimum_system),
+        minimum_system_version=_three_parts(app.minimum_system_version),
         # Sparkle reads this from a child element only; as an attribute it would be ignored, and Intel Macs
         # would be offered a build that they can't run.
-        hardware_requirements=("arm64",) if config.app.arch == "arm64" else (),
+        hardware_requirements=() if "x86_64" in app.architectures else ("arm64",),
+        minimum_update_version=rules.minimum_update_version,
+        minimum_autoupdate_version=rules.minimum_autoupdate_version,
+        ignore_skipped_upgrades_below_version=rules.ignore_skipped_upgrades_below_version,
+        channel=None if rules.channel == STABLE else rules.channel,
+        phased_rollout_interval=rules.phased_rollout_interval or None,
+        critical=Critical(rules.critical_below) if rules.critical or rules.critical_below else None,
         enclosure=Enclosure(
             url=f"{config.site}/releases/{image_name}",
             length=length,
             type="application/x-apple-diskimage",
             signature=signature,
         ),
+        release_notes=links.notes,
+        full_release_notes=links.full,
     )
 
 
-def feed_with(published: bytes | None, item: Item, config: Config, key: Ed25519PrivateKey) -> bytes:
-    """The signed feed: what is public (its signature checked first) with `item` on top."""
-    feed = Feed(title=config.app.name, link=config.feed_url, language="en")
-    if published is not None:
-        feed = xml.parse(eddsa.verify_feed(published, eddsa.public_key(key)), base_url=config.feed_url)
-    return eddsa.sign_feed(xml.render(merge(feed, item)), key)
+def links(config: Config, pages: Iterable[Mapping[str, Any]]) -> Links:
+    """Link to published pages: each with name, kind, language, and of notes signature and length (bytes)."""
+    notes, full = [], []
+    pages = list(pages)
+    alone = sum(page["kind"] == "full" for page in pages) == 1
+    for page in pages:
+        url = f"{config.site}/releases/{page['name']}"
+        if page["kind"] == "notes":
+            notes.append(NotesLink(url, page["language"], page["signature"], page["length"]))
+        else:
+            full.append(NotesLink(url, None if alone else page["language"]))
+    return Links(tuple(notes), tuple(full))
 
 
-def published_builds(services: Services) -> list[str]:
-    """Builds that the public feed offers now; empty if there is no feed yet."""
+def feed_with(published: Feed | None, item: Item, signed: Identity, config: Config, now: datetime) -> Feed:
+    """What is public with `item` in its place, what no Mac needs left out, and the record of who signed."""
+    feed = published or Feed(title=config.app.name, link=config.feed_url, language=config.notes.language)
+    feed = history.put(feed, item, now, maximum_versions=config.feed.maximum_versions)
+    return history.record(feed, signed)
+
+
+def open_feed(data: bytes, config: Config, keys: Sequence[str]) -> Feed:
+    """Read a signed feed, if one of the public `keys` signed it. Raises FeedSignatureFault or FeedFault."""
+    for key in keys[:-1]:
+        try:
+            return xml.parse(eddsa.verify_feed(data, key), base_url=config.feed_url)
+        except eddsa.FeedSignatureFault:
+            continue
+    return xml.parse(eddsa.verify_feed(data, keys[-1]), base_url=config.feed_url)
+
+
+def published(services: Services) -> tuple[Feed, str] | None:
+    """The feed that is public now and its etag, its signature checked; None if there is none."""
     found = services.store.get(KEY)
     if found is None:
-        return []
-    feed = xml.parse(eddsa.verify_feed(found[1], services.sparkle_public_key))
-    return [item.version for item in feed.items]
+        return None
+    return open_feed(found[1], services.config, services.trusted_keys), found[0].etag
+
+
+def require_sound(data: bytes, config: Config, app: AppFacts, before: Feed | None) -> list[Finding]:
+    """Lint the feed that is to be published; return its warnings. Raises FeedFault for errors."""
+    findings = lint(data, base_url=config.feed_url, app=app, published=before)
+    if config.rehearsal:  # its feed is on loopback, where there is no https
+        findings = [one for one in findings if one.id not in LOOPBACK]
+    errors = [one for one in findings if one.severity == "error"]
+    if errors:
+        raise FeedFault(
+            f"the feed would do harm: {errors[0].what}",
+            details=tuple(_line(one) for one in errors),
+            cure=errors[0].cure,
+        )
+    return [one for one in findings if one.severity == "warning"]
+
+
+LOOPBACK = ("insecure-url", "insecure-link")
+
+
+def _line(finding: Finding) -> str:
+    where = "" if finding.line is None else f"line {finding.line}: "
+    return f"{where}{finding.what} ({finding.id})"
 
 
 def _three_parts(system: str) -> str:
-    parts = system.split(".")
-    return ".".join([*parts, "0", "0"][:3])
+    if not system:
+        raise Fault("the app's Info.plist has no LSMinimumSystemVersion", status=Exit.PLIST)
+    return ".".join([*system.split("."), "0", "0"][:3])

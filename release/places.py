@@ -89,6 +89,11 @@ class Places:
         return self.folder / "notes.html"
 
     @property
+    def pages(self) -> Path:
+        """Notes that are published beside the feed, and what is embedded in it."""
+        return self.work / "notes"
+
+    @property
     def appcast(self) -> Path:
         """The signed feed."""
         return self.folder / "appcast.xml"

@@ -8,13 +8,14 @@ anywhere, finds the old release or the new one, whole. Publishing again finishes
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from appcast import xml
-from appcast.feed import Feed, highest
+from appcast.feed import Feed, Item, highest
 from errors import Exit, Fault
 from release.s3 import Changed
 from release.store import Object, Store, digest_of
@@ -31,6 +32,16 @@ Action = Literal["sent", "copied", "unchanged", "left"]
 
 
 @dataclass(frozen=True, slots=True)
+class PublicPage:
+    """Notes beside the feed. `versioned` ones never change; others are replaced by each release."""
+
+    name: str
+    data: bytes
+    content_type: str
+    versioned: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """What is to be public. `feed_etag`: the etag of the feed that `appcast` was built from, None if none."""
 
@@ -42,6 +53,7 @@ class Publication:
     appcast: bytes
     feed_etag: str | None
     latest_name: str = ""
+    pages: tuple[PublicPage, ...] = ()
 
     @property
     def image_key(self) -> str:
@@ -94,10 +106,11 @@ def publish(store: Store, publication: Publication, *, on_progress: Progress | N
     """
     digest = digest_of(publication.dmg)
     image = _place_image(store, publication, digest, on_progress)
+    pages = tuple(_place_page(store, page) for page in publication.pages)
     _require_targets(store, _read_feed(publication))
     feed = _place_feed(store, publication)
     latest = _place_latest(store, publication, digest, image, feed)
-    return Published(digest, (image, feed, latest))
+    return Published(digest, (image, *pages, feed, latest))
 
 
 def _place_image(store: Store, release: Publication, digest: str, on_progress: Progress | None) -> Placed:
@@ -139,6 +152,36 @@ def _place_image(store: Store, release: Publication, digest: str, on_progress: P
     return Placed(key, action, size, found.etag)
 
 
+def _place_page(store: Store, page: PublicPage) -> Placed:
+    """Put notes where the feed will point. Like an image, a versioned page is only ever created."""
+    key, caching = RELEASES + page.name, IMMUTABLE if page.versioned else SHORT
+    there = store.get(key)
+    if there is None or (there[1] != page.data and not page.versioned):
+        try:
+            etag = store.put(
+                key,
+                page.data,
+                content_type=page.content_type,
+                cache_control=caching,
+                if_match=there[0].etag if there else None,
+                if_none_match=None if there else "*",
+            )
+        except Changed:
+            there = store.get(key)
+        else:
+            return Placed(key, "sent", len(page.data), etag)
+    if there is None or there[1] != page.data:
+        raise Fault(
+            f"other notes are public under this name already: {page.name}",
+            where=key,
+            cure="choose a higher build number: what was public once never changes"
+            if page.versioned
+            else "run the release again",
+            status=Exit.CONFLICT,
+        )
+    return Placed(key, "unchanged", len(page.data), there[0].etag)
+
+
 def _read_back(store: Store, key: str, on_progress: Progress | None) -> Object:
     """Download an object and hash what comes; the result's sha256 and size are of those bytes."""
     head = store.head(key)
@@ -171,14 +214,13 @@ def _require_targets(store: Store, feed: Feed) -> None:
     present = {found.key: found.size for found in store.list(RELEASES)}
     problems = []
     for item in feed.items:
-        name = _name(item.enclosure.url) if item.enclosure else None
-        if item.enclosure is None or name is None:
-            continue
-        size = present.get(RELEASES + name)
-        if size is None:
-            problems.append(f"version {item.version}: {name} is not there")
-        elif item.enclosure.length is not None and size != item.enclosure.length:
-            problems.append(f"version {item.version}: {name} has {size} bytes, not {item.enclosure.length}")
+        for url, length in _targets(item):
+            name = _name(url)
+            size = present.get(RELEASES + name) if name else None
+            if name and size is None:
+                problems.append(f"version {item.version}: {name} is not there")
+            elif name and length is not None and size != length:
+                problems.append(f"version {item.version}: {name} has {size} bytes, not {length}")
     if problems:
         raise Fault(
             "the feed points at what the bucket does not hold",
@@ -186,6 +228,14 @@ def _require_targets(store: Store, feed: Feed) -> None:
             cure="put the objects back, or take the items out of the feed",
             status=Exit.PUBLISH,
         )
+
+
+def _targets(item: Item) -> Iterator[tuple[str, int | None]]:
+    """Yield what an item points to, with its length in bytes where the feed says it."""
+    if item.enclosure:
+        yield item.enclosure.url, item.enclosure.length
+    for link in (*item.release_notes, *item.full_release_notes):
+        yield link.url, link.length
 
 
 def _place_feed(store: Store, release: Publication) -> Placed:

@@ -27,7 +27,7 @@ from release.steps import STEPS
 from release.steps.build import needed_pins
 from release.steps.job import Job, python_minor
 from release.version import Git, Version
-from signing import secrets
+from signing import eddsa, secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Options:
     selection: Selection = field(default_factory=Selection)
     wait: bool = True
     dist: Path | None = None
+    allow_regression: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def release(root: Path, options: Options, display: Display, *, runner: Runner | 
         version, journal, home = choose(config, options, digests, runner, dist)
         with Services(config, home, runner, version.epoch) as services:
             check_before(config, version, journal, services)
-            job = Job(config, version, home, services, journal, options.wait, options.selection.force)
+            force, regress = options.selection.force, options.allow_regression
+            job = Job(config, version, home, services, journal, options.wait, force, regress)
             pipeline = Pipeline(
                 STEPS, job, root=root, folder=home.folder, journal=journal, digests=digests, display=display
             )
@@ -129,7 +131,8 @@ def source_digest(config: Config, digests: Digests) -> str:
     """One digest over everything that an artifact is made from."""
     import hashlib
 
-    paths = [config.root / name for name in (*versions.SOURCES, "CHANGELOG.md")]
+    paths = [config.root / name for name in versions.SOURCES]
+    paths += sorted(config.root.glob("CHANGELOG*.md"))
     text = "\n".join(digests.of(path) for path in paths)
     return hashlib.sha256(f"{text}\n{config.profile_name}".encode()).hexdigest()
 
@@ -152,8 +155,15 @@ def check_before(config: Config, version: Version, journal: Journal, services: S
         _require_secrets(config, services)
         require_pinned(services.pins, needed_pins(config.app.arch, python_minor()))
     _ = services.sparkle_key  # raises if it isn't the key that installed apps trust
-    if not journal.published:
-        _check_rising(version, services)
+    if journal.published and config.profile.sparkle.retiring_key is None:
+        return
+    from release import feed, keys
+
+    found = feed.published(services)
+    public = None if found is None else found[0]
+    keys.check(config, version, services, public)
+    if not journal.published and public is not None:
+        _check_rising(version, [item.version for item in public.items])
 
 
 def _require_secrets(config: Config, services: Services) -> None:
@@ -171,10 +181,7 @@ def _require_secrets(config: Config, services: Services) -> None:
         )
 
 
-def _check_rising(version: Version, services: Services) -> None:
-    from release.feed import published_builds
-
-    builds = published_builds(services)
+def _check_rising(version: Version, builds: Sequence[str]) -> None:
     higher = [build for build in builds if versions.key(build) >= versions.key(version.build)]
     if higher:
         raise versions.VersionFault(
@@ -199,7 +206,7 @@ def finish(done: Done, job: Job) -> None:
         "appcast": os.path.relpath(home.appcast, home.folder),
         "dmg_sha256": facts["staple"].facts["sha256"],
         "ed_signature": facts["eddsa"].facts["signature"],
-        "ed_public_key": job.services.sparkle_public_key,
+        "ed_public_key": eddsa.public_key(job.services.signing_key),
         "certificate_pem": "certificate.pem" if trust is not None else None,
         "steps": [{"name": one.name, "status": one.status, "seconds": one.seconds} for one in done.outcomes],
     }

@@ -42,6 +42,7 @@ class Services:
         self.runner = runner
         self._places = places
         self._epoch = epoch
+        self.hand_over = False  # whether this release is signed with the retiring key; see release/keys.py
         self._stack = ExitStack()
 
     def __enter__(self) -> Services:
@@ -110,6 +111,11 @@ class Services:
     def trust(self) -> bytes | None:
         """The certificate that must have signed, PEM; None where only the keychain knows it."""
         return None if self.signs_natively else self.identity.certificate_pem
+
+    @property
+    def team_id(self) -> str:
+        """The Developer ID team that signs."""
+        return self._value(self.config.profile.signing.team_id)
 
     # Apple
 
@@ -191,6 +197,35 @@ class Services:
         from signing import eddsa
 
         return eddsa.public_key(self.sparkle_key)
+
+    @cached_property
+    def retiring_key(self) -> PrivateKey | None:
+        """The key that installed apps trust still, during a rotation."""
+        from signing import eddsa
+
+        uri = self.config.profile.sparkle.retiring_key
+        if uri is None:
+            return None
+        return eddsa.load(self._placed(uri), environ=os.environ, runner=self.runner)
+
+    @property
+    def retiring_public_key(self) -> str | None:
+        """The public half of the retiring key."""
+        from signing import eddsa
+
+        return None if self.retiring_key is None else eddsa.public_key(self.retiring_key)
+
+    @property
+    def signing_key(self) -> PrivateKey:
+        """What signs archive, notes and feed: the app's own key, unless this release hands over to it."""
+        retiring = self.retiring_key if self.hand_over else None
+        return self.sparkle_key if retiring is None else retiring
+
+    @property
+    def trusted_keys(self) -> tuple[str, ...]:
+        """Public keys that may have signed the feed which is public now; the app's own last."""
+        retiring = self.retiring_public_key
+        return (self.sparkle_public_key,) if retiring is None else (retiring, self.sparkle_public_key)
 
     # the public side
 

@@ -45,18 +45,21 @@ def verify_public(
     build: str,
     trust_pem: bytes | None,
     require_ticket: bool,
+    signed_by: str | None = None,
     tools: Tools | None = None,
     mac: Runner | None = None,
 ) -> Verification:
     """Download and check a release; `workdir` is emptied first and left with what was downloaded.
 
     `trust_pem`: the certificate that must have signed image and app, None to accept any consistent chain.
-    `mac` runs macOS's own tools too; only a Mac has them, and only Apple's notarization satisfies them.
+    `signed_by`: the public key that must have signed image and feed, if not the app's own (a key retires, and
+    installed apps trust that one). `mac` runs macOS's own tools too; only a Mac has them, and only Apple's
+    notarization satisfies them.
     Raises Fault NETWORK if the site cannot be reached at all; whatever else is wrong becomes a row.
     """
     shutil.rmtree(workdir, ignore_errors=True)
     workdir.mkdir(parents=True)
-    target = _Target(site.rstrip("/"), app_name, version, build, trust_pem, require_ticket)
+    target = _Target(site.rstrip("/"), app_name, version, build, trust_pem, require_ticket, signed_by)
     rows = _Rows()
     public = _Public(target, session, rows)
     feed = public.feed()
@@ -77,6 +80,7 @@ class _Target:
     build: str
     trust: bytes | None
     require_ticket: bool
+    signed_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +253,12 @@ class _Inside:
         info = run("Info.plist", lambda: self._info(app))
         if info is not None:
             run("minimum system", lambda: _minimum_system(info, feed.item))
-            run("update signature", lambda: _update_signature(info, feed.item, image))
-            run("feed signature", lambda: _feed_signature(info, feed))
+            run("update signature", lambda: _update_signature(self._key(info), feed.item, image))
+            run("feed signature", lambda: _feed_signature(self._key(info), info, feed))
         return app
+
+    def _key(self, info: dict[str, Any]) -> str:
+        return self._target.signed_by or _public_key(info)
 
     def _checksums(self, image: _Download) -> tuple[None, str]:
         with self._tools.open_image(image.path) as disk:
@@ -322,17 +329,17 @@ class _Inside:
         return info, f"{self._target.version} ({self._target.build}), asks {wanted['SUFeedURL']}"
 
 
-def _update_signature(info: dict[str, Any], item: Item, image: _Download) -> tuple[None, str]:
+def _update_signature(key: str, item: Item, image: _Download) -> tuple[None, str]:
     signature = item.enclosure.signature if item.enclosure else None
     if not signature:
         raise _Wrong("the feed has no EdDSA signature for the image")
-    if not eddsa.verify_file(image.path, signature, _public_key(info)):
+    if not eddsa.verify_file(image.path, signature, key):
         raise _Wrong("the EdDSA signature does not fit the image and the app's own key")
-    return None, f"EdDSA, key {_public_key(info)[:12]}…"
+    return None, f"EdDSA, key {key[:12]}…"
 
 
-def _feed_signature(info: dict[str, Any], feed: _Feed) -> tuple[None, str]:
-    content = eddsa.verify_feed(feed.data, _public_key(info))
+def _feed_signature(key: str, info: dict[str, Any], feed: _Feed) -> tuple[None, str]:
+    content = eddsa.verify_feed(feed.data, key)
     required = "which the app requires" if info.get("SURequireSignedFeed") else "though the app does not ask"
     return None, f"EdDSA over {len(content)} bytes, {required}"
 

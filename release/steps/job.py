@@ -30,6 +30,7 @@ class Job:
     journal: Journal
     wait: bool = True
     force: frozenset[str] = field(default_factory=frozenset)
+    allow_regression: bool = False
 
     @property
     def root(self) -> Path:

@@ -2,77 +2,144 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from errors import Exit, Fault
 from release.files import write_atomic, write_json
 from release.pipeline import Advance, Needs, Step
-from release.steps.job import Facts, Job, paths
+from release.steps.job import Facts, Job, paths, tools
+
+if TYPE_CHECKING:
+    from release.notes import Page
+    from release.publish import PublicPage
+
+EMBEDDED = "embedded"
 
 
 def _eddsa_needs(job: Job) -> Needs:
-    return Needs(settings={"key": job.services.sparkle_public_key}, after=["staple"])
+    return Needs(settings={"key": _signing_key(job)}, after=["staple"])
+
+
+def _signing_key(job: Job) -> str:
+    """The public half of what signs this release: what its signatures depend on."""
+    from signing import eddsa
+
+    return eddsa.public_key(job.services.signing_key)
 
 
 def _eddsa_run(job: Job, advance: Advance) -> Facts:
     from signing import eddsa
 
     image = job.places.image
-    signature = eddsa.sign_file(image, job.services.sparkle_key)
-    if not eddsa.verify_file(image, signature, job.services.sparkle_public_key):
+    signature = eddsa.sign_file(image, job.services.signing_key)
+    if not eddsa.verify_file(image, signature, _signing_key(job)):
         raise Fault("the EdDSA signature does not verify", where=image, status=Exit.SIGN)
-    return {"signature": signature, "length": image.stat().st_size}
+    note = "with the key that retires" if job.services.hand_over else ""
+    return {"signature": signature, "length": image.stat().st_size, "note": note}
 
 
 def _notes_needs(job: Job) -> Needs:
+    from release.notes import CHANGELOG, translations
+
     return Needs(
-        files=[job.root / "CHANGELOG.md"],
-        settings={"version": job.version.version},
+        files=[job.root / CHANGELOG, *translations(job.root).values()],
+        settings={
+            "version": asdict(job.version),
+            "app": job.config.app.name,
+            "notes": msgspec.to_builtins(job.config.notes),
+            "key": _signing_key(job),
+        },
+        tools=tools("markdown-it-py", "nh3"),
         code=["release/notes.py"],
     )
 
 
 def _notes_run(job: Job, advance: Advance) -> Facts:
-    from release.notes import notes
+    from release.notes import compose
 
-    html = notes(job.root / "CHANGELOG.md", job.version.version, allow_unreleased=job.config.rehearsal)
-    write_atomic(job.places.notes, html.encode())
-    return {"note": f"{len(html)} characters"}
+    made = compose(
+        job.root,
+        job.config.notes,
+        app_name=job.config.app.name,
+        version=job.version.version,
+        build=job.version.build,
+        allow_unreleased=job.config.rehearsal,
+    )
+    shutil.rmtree(job.places.pages, ignore_errors=True)
+    write_atomic(job.places.notes, made.html.encode())
+    write_atomic(job.places.pages / EMBEDDED, made.embedded.encode())
+    pages = [_write_page(job, page) for page in made.pages]
+    return {"pages": pages, "note": f"{len(made.html)} characters, {len(pages)} pages"}
+
+
+def _write_page(job: Job, page: Page) -> dict[str, Any]:
+    """Write a page as it is published, one version's notes with their signature: Sparkle asks for that."""
+    from signing import eddsa
+
+    about: dict[str, Any] = {"name": page.name, "kind": page.kind, "language": page.language}
+    data = page.data
+    if page.kind == "notes":
+        signed = eddsa.sign_notes(page.data, job.services.signing_key)
+        data = signed.data
+        about |= {"signature": signed.signature, "length": signed.length}
+    write_atomic(job.places.pages / page.name, data)
+    return {**about, "type": page.content_type}
 
 
 def _appcast_needs(job: Job) -> Needs:
-    app = job.config.app
     return Needs(
         settings={
             "site": job.config.site,
-            "app": [app.name, app.minimum_system, app.arch],
+            "app": job.config.app.name,
             "version": asdict(job.version),
+            "feed": msgspec.to_builtins(job.config.feed),
+            "key": job.services.sparkle_public_key,
         },
-        code=["appcast"],
+        code=["appcast", "release/feed.py", "release/keys.py"],
         after=["eddsa", "notes"],
     )
 
 
 def _appcast_run(job: Job, advance: Advance) -> Facts:
-    from release import feed
+    from appcast import xml
+    from release import feed, keys
+    from signing import eddsa
+    from signing.verify import verify_image
 
-    published = job.services.store.get(feed.KEY)
+    config, version = job.config, job.version
+    found = feed.published(job.services)
+    before = None if found is None else found[0]
+    signed = keys.signed_by(verify_image(job.places.image), job.services)
+    keys.require_continuity(keys.installed_before(before, version.build), signed)
+    now = version.epoch if config.rehearsal else int(time.time())
+    app = feed.app_facts(job.places.app)
     item = feed.item_for(
-        job.config,
-        job.version,
+        config,
+        version,
+        app,
         image_name=job.places.image_name,
         signature=job.fact("eddsa", "signature"),
         length=job.fact("eddsa", "length"),
-        notes=job.places.notes.read_text("utf-8"),
-        now=job.version.epoch if job.config.rehearsal else int(time.time()),
+        notes=(job.places.pages / EMBEDDED).read_text("utf-8"),
+        now=now,
+        links=feed.links(config, job.fact("notes", "pages")),
     )
-    data = feed.feed_with(
-        None if published is None else published[1], item, job.config, job.services.sparkle_key
+    after = feed.feed_with(
+        before, item, signed.identity(version.build), config, datetime.fromtimestamp(now, UTC)
     )
+    data = eddsa.sign_feed(xml.render(after), job.services.signing_key)
+    warnings = feed.require_sound(data, config, app, before)
     write_atomic(job.places.appcast, data)
-    return {"etag": None if published is None else published[0].etag}
+    note = f"{len(after.items)} items" + "".join(f"; {one.what}" for one in warnings[:3])
+    return {"etag": None if found is None else found[1], "note": note}
 
 
 def _publish_needs(job: Job) -> Needs:
@@ -82,7 +149,7 @@ def _publish_needs(job: Job) -> Needs:
         files=bucket,
         settings={"endpoint": wanted.endpoint, "bucket": wanted.bucket},
         code=["release/publish.py"],
-        after=["staple", "appcast"],
+        after=["staple", "notes", "appcast"],
     )
 
 
@@ -96,6 +163,7 @@ def _publish_run(job: Job, advance: Advance) -> Facts:
         dmg=job.places.image,
         dmg_name=job.places.image_name,
         latest_name=job.config.image.latest,
+        pages=tuple(_public_page(job, page) for page in job.fact("notes", "pages")),
         appcast=job.places.appcast.read_bytes(),
         feed_etag=job.fact("appcast", "etag"),
     )
@@ -108,6 +176,13 @@ def _publish_run(job: Job, advance: Advance) -> Facts:
             job.journal.forget("appcast")  # the next run merges with what is public by then
         raise
     return {"note": published.note}
+
+
+def _public_page(job: Job, page: Mapping[str, Any]) -> PublicPage:
+    from release.publish import PublicPage
+
+    data = (job.places.pages / page["name"]).read_bytes()
+    return PublicPage(page["name"], data, page["type"], versioned=page["kind"] == "notes")
 
 
 def _verify_needs(job: Job) -> Needs:
@@ -126,6 +201,7 @@ def _verify_run(job: Job, advance: Advance) -> Facts:
         build=job.version.build,
         trust_pem=job.services.trust,
         require_ticket=True,
+        signed_by=_signing_key(job) if job.services.hand_over else None,
         mac=job.services.runner if sys.platform == "darwin" else None,
     )
     write_json(job.places.verification, verification.as_json())
@@ -136,7 +212,7 @@ def _verify_run(job: Job, advance: Advance) -> Facts:
 
 STEPS: tuple[Step[Job], ...] = (
     Step("eddsa", "Sign for Sparkle", _eddsa_needs, paths(), _eddsa_run),
-    Step("notes", "Write the release notes", _notes_needs, paths("notes"), _notes_run),
+    Step("notes", "Write the release notes", _notes_needs, paths("notes", "pages"), _notes_run),
     Step("appcast", "Write and sign the feed", _appcast_needs, paths("appcast"), _appcast_run),
     Step("publish", "Publish", _publish_needs, paths(), _publish_run),
     Step("verify", "Verify as a client", _verify_needs, paths("verification"), _verify_run),
