@@ -191,8 +191,11 @@ class Bridge:
         }
 
     async def _next(self, queue: asyncio.Queue[frames.Event]) -> frames.Event:
+        if not queue.empty():
+            return queue.get_nowait()
         try:
-            return await asyncio.wait_for(queue.get(), self.settings.run_timeout_ms / 1000 + GRACE)
+            async with asyncio.timeout(self.settings.run_timeout_ms / 1000 + GRACE):  # wait_for makes a task
+                return await queue.get()
         except TimeoutError:
             raise RunFailed("timeout", "the bridge does not answer") from None
 
@@ -200,7 +203,8 @@ class Bridge:
         if self.state in ("missing", "stopped"):
             raise RunFailed("bridge", self.problem or "the bridge does not run")
         try:
-            await asyncio.wait_for(self._ready.wait(), READY_PATIENCE)
+            async with asyncio.timeout(READY_PATIENCE):
+                await self._ready.wait()
         except TimeoutError:
             raise RunFailed("bridge", self.problem or "the bridge is not ready", retryable=True) from None
         assert self._connection is not None

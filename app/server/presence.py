@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.openai.errors import ApiError
@@ -24,36 +24,60 @@ def client_left() -> ApiError:
 
 async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Do `work`, or cancel it and raise `client_left` if the client hangs up; the body must be read."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_left(request))
-    try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise client_left()
-    finally:
-        leaving.cancel()
-        if not working.done():
-            working.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await working
+    async with Presence(request.receive):
+        return await work
 
 
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+class Presence:
+    """A block that is cancelled when the client hangs up, and then raises `client_left`.
+
+    It costs one task; the work itself stays in the task that it is in.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive = receive
+        self.left = False
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
+        self.watching = asyncio.create_task(self._watch())
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.watching.cancel()
+        if self.left:
+            self.task.uncancel()
+            if kind is asyncio.CancelledError:
+                raise client_left() from None
+
+    async def _watch(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        self.task.cancel()
 
 
-class EventStream(StreamingResponse):
+class EventStream(Response):
     """Server-sent events from a generator that is closed however the response ends."""
 
+    media_type = "text/event-stream"
+
     def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(events, media_type="text/event-stream", headers=SSE_HEADERS)
+        super().__init__(headers=SSE_HEADERS)
+        del self.headers["content-length"]
         self.events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events until they end or the client leaves."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self.events.aclose()
+        async with contextlib.aclosing(self.events):
+            with contextlib.suppress(ApiError):  # it could only be that the client has left
+                async with Presence(receive):
+                    await self._send(send)
+
+    async def _send(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        await send(start)
+        async for event in self.events:
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

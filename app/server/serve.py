@@ -98,6 +98,7 @@ def _config(application: Starlette) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         ws="none",
+        proxy_headers=False,  # nobody stands between a client and this server
         lifespan="on",
         server_header=False,
         timeout_graceful_shutdown=LAST_RESORT,
