@@ -1,152 +1,182 @@
-"""Keys over time: which one signs a release, what may change in it, and how to get from one to the next.
-
-What Sparkle 2.9 accepts (SUUpdateValidator, SUVerifyUpdateBeforeExtraction on) decides everything:
-
-- An archive is accepted if the installed app's own key signed it. The new app's key is not looked at then.
-- Else, if the archive is a disk image signed by the Developer ID team of the installed app, and the new app's
-  own key signed it. So a certificate and a key that change at once leave installed apps no way.
-- A feed has one signature. An app whose key did not make it takes nothing from that feed for 20 days, and
-  after that only bare updates, without notes.
-
-So a rotation takes two releases. The first hands over: the app in it has the new key, archive and feed are
-signed with the retiring one, and everybody can update at once. What follows is signed with the new key;
-`feed.minimum_update_version` leads those who are late through the first.
-"""
+"""What `./invoke keys.…` does: Sparkle keys made, shown, moved, and their rotation planned."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appcast.feed import Feed
 from appcast.history import Identity, identities
-from appcast.versions import compare
-from appcast.versions import key as order
+from commands import Runner, Subprocess
 from errors import Exit, Fault
+from release import feed as feeds
+from release.config import Config
+from release.continuity import FEED_PATIENCE, Outlook, Signers, outlook, require_continuity, signers
+from release.continuity import certificate_digest as digest_of
+from release.services import Services, placed
+from signing import eddsa, eddsa_keys
 
 if TYPE_CHECKING:
-    from release.config import Config
-    from release.services import Services
-    from release.version import Version
-    from signing.verify import Report
-
-FEED_PATIENCE = 20  # days until an app takes updates from a feed that its key did not sign
-
-Way = Literal["at once", "late", "by hand"]
+    from rich.console import Console
 
 
-class RotationFault(Fault):
-    """A change of keys that would cut installed apps off from their updates."""
+def generate(config: Config, to: str = "", *, runner: Runner | None = None) -> str:
+    """Make a key at `to`, or where the profile expects it; return its public half. Never overwrites."""
+    return eddsa_keys.create(_at(config, to), runner=runner)
 
-    status = Exit.SECRET
+
+def show(config: Config, key: str = "", *, runner: Runner | None = None) -> str:
+    """Return the public half of a key: the profile's, or the one at `key`."""
+    return eddsa.public_key(eddsa.load(_at(config, key), environ=os.environ, runner=runner))
+
+
+def export(config: Config, path: Path, key: str = "", *, runner: Runner | None = None) -> str:
+    """Copy a private key to a new file, mode 0600; return its public half."""
+    return eddsa_keys.export(_at(config, key), path, environ=os.environ, runner=runner)
+
+
+def import_key(config: Config, source: str, to: str = "", *, runner: Runner | None = None) -> str:
+    """Keep the key at `source`, a path or a URI, at `to` or where the profile expects it."""
+    if source.partition(":")[0] not in ("env", "file", "keychain"):
+        source = f"file:{Path(source).resolve()}"
+    return eddsa_keys.import_key(source, _at(config, to), environ=os.environ, runner=runner)
 
 
 @dataclass(frozen=True, slots=True)
-class Signers:
-    """Who stands behind a release: `key` is in the app, `signing_key` signs archive and feed (public halves).
+class Plan:
+    """A rotation: who is installed, what the next release and those after it mean to them, what to do."""
 
-    `certificate` is the signing certificate's SHA-256 (hex), or None while only a keychain knows it.
+    now: Signers
+    handover: tuple[Outlook, ...]
+    after: tuple[Outlook, ...]
+    steps: tuple[str, ...]
+
+
+def rotate(config: Config, new_key: str = "", certificate: Path | None = None) -> Plan:
+    """Plan a change to the key at `new_key` (a URI) or to a new certificate (PEM), from what is published.
+
+    Raises RotationFault if both would change in the same release, and whatever reading keys and feed raises.
     """
-
-    key: str
-    signing_key: str
-    certificate: str | None
-    team: str
-
-    def identity(self, build: str) -> Identity:
-        """Return the record of a release signed by them."""
-        return Identity(self.key, self.certificate or "", self.team, build, build)
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """Whether installed builds can take an update, and why."""
-
-    installed: Identity
-    way: Way
-    why: str
+    with _services(config) as services:
+        public = _public_feed(config, services)
+        now = signers(config, services)
+        past = identities(public) if public else ()
+        key = show(config, new_key) if new_key else now.key
+        new = replace(now, key=key)
+        if certificate is not None:
+            new = replace(new, certificate=_digest(certificate))
+        retiring = services.retiring_public_key
+    return plan(past, now, new, retiring)
 
 
-def installed_before(feed: Feed | None, build: str) -> Identity | None:
-    """Return who signed the newest recorded release below `build`; None if there is none on record."""
-    past = [one for one in identities(feed) if compare(one.first, build) < 0] if feed else []
-    return max(past, key=lambda one: order(one.last), default=None)
+def plan(past: tuple[Identity, ...], now: Signers, new: Signers, retiring: str | None) -> Plan:
+    """Plan the way from `now` to `new` for the installed builds `past`; `retiring`: the key set as such."""
+    installed = past[-1] if past else None
+    if installed is not None and installed.public_key != new.key:  # the next release hands over
+        first = replace(new, signing_key=installed.public_key)
+    else:
+        first = replace(new, signing_key=new.key)
+    require_continuity(installed, first)
+    last = replace(new, signing_key=new.key)
+    return Plan(
+        now,
+        tuple(outlook(one, first) for one in past),
+        tuple(outlook(one, last) for one in past),
+        tuple(_steps(installed, now, new, retiring)),
+    )
 
 
-def hands_over(feed: Feed | None, build: str, *, key: str, retiring: str | None) -> bool:
-    """Tell whether the release `build` is the one in which the `retiring` key gives way to `key`."""
-    before = installed_before(feed, build)
-    return before is not None and retiring == before.public_key != key
+def print_plan(planned: Plan, console: Console) -> None:
+    """Show who can still update, and what to do."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("installed builds", "key", "team", "the next release", "those after it"):
+        table.add_column(column)
+    for next_one, later in zip(planned.handover, planned.after, strict=True):
+        one = next_one.installed
+        builds = one.first if one.first == one.last else f"{one.first} – {one.last}"
+        table.add_row(builds, f"{one.public_key[:12]}…", one.team or "none", _say(next_one), _say(later))
+    console.print(table if planned.handover else "nothing is on record yet: no release has been published")
+    for number, step in enumerate(planned.steps, 1):
+        console.print(f"{number}. {step}", highlight=False, markup=False)
 
 
-def require_continuity(before: Identity | None, now: Signers) -> None:
-    """Refuse what installed apps would not accept. Raises RotationFault, naming both sides."""
-    if before is None or now.key == before.public_key:
-        return
-    changes = (f"key: {before.public_key} → {now.key}",)
-    if now.certificate not in (None, before.certificate):
-        raise RotationFault(
-            "key and certificate change in the same release: no installed app would accept it",
-            details=(*changes, f"certificate: {before.certificate} → {now.certificate}"),
-            cure="change one of them now and the other in a later release",
+def _say(seen: Outlook) -> str:
+    return f"{seen.way}: {seen.why}"
+
+
+def _steps(installed: Identity | None, now: Signers, new: Signers, retiring: str | None) -> Iterator[str]:
+    if installed is None:
+        yield "Publish a release first: installed apps decide what may change."
+    elif installed.public_key == new.key and retiring not in (None, new.key):
+        yield (
+            f"Build {installed.first} has handed over. Once most users have it, release again: that is signed"
+            f' with the new key. Give it feed.minimum_update_version = "{installed.first}", so that those who'
+            " are late take the handover first."
         )
-    if now.signing_key != before.public_key:
-        raise RotationFault(
-            f"installed apps (build {before.last}) trust another key than this release is signed with",
-            details=changes,
-            cure="use their key, or hand over: set sparkle.retiring_key to it (./invoke keys.rotate)",
+        yield (
+            "When that release is public, take sparkle.retiring_key out of release.toml. Keep the old key in"
+            " a safe place until nobody is left on it."
         )
+    elif installed.public_key != new.key:
+        yield "Keep both keys, each with a copy somewhere safe (./invoke keys.export)."
+        yield (
+            "In release.toml set sparkle.private_key to the new key, sparkle.public_key to"
+            f" {new.key}, and sparkle.retiring_key to where sparkle.private_key points now."
+        )
+        yield (
+            "Release once, with the same certificate. That release hands over: the app in it trusts the new"
+            " key, archive and feed are signed with the old one, so everybody is offered it at once. Apps"
+            f" that have it take nothing from this feed for {FEED_PATIENCE} days: don't wait any longer."
+        )
+        yield "Run ./invoke keys.rotate again: it says how to retire the old key."
+    elif new.certificate != installed.certificate:
+        yield "Release with the new certificate and the same key: every installed app accepts that at once."
+        yield "Leave the key as it is until that release has reached everybody."
+    else:
+        yield "Nothing changes. Make a key (./invoke keys.generate --to URI) and name it with --new-key."
 
 
-def outlook(installed: Identity, offered: Signers) -> Outlook:
-    """Tell how `installed` builds can take an update by `offered`. See the top of this module."""
-    if installed.public_key == offered.signing_key:
-        return Outlook(installed, "at once", "their key signed archive and feed")
-    if not installed.team or installed.team != offered.team:
-        return Outlook(installed, "by hand", "they know neither the key nor the team")
-    if offered.key != offered.signing_key:
-        return Outlook(installed, "by hand", "the new app's own key did not sign the archive")
-    return Outlook(
-        installed, "late", f"by the image's Developer ID, after {FEED_PATIENCE} days without a feed"
-    )
+def _at(config: Config, uri: str) -> str:
+    return placed(uri or config.profile.sparkle.private_key, config.root, config.root / "dist")
 
 
-def signers(config: Config, services: Services) -> Signers:
-    """Return who would sign a release now."""
-    from signing import eddsa
-
-    team, certificate = services.team_id, None
-    if services.trust is not None:
-        certificate = certificate_digest(services.trust)
-    return Signers(services.sparkle_public_key, eddsa.public_key(services.signing_key), certificate, team)
+def _digest(certificate: Path) -> str:
+    try:
+        return digest_of(certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        raise Fault("the certificate cannot be read", where=certificate, cure="give a PEM file") from error
 
 
-def signed_by(image: Report, services: Services) -> Signers:
-    """Return who stands behind a finished release: the certificate is read from the image's own signature."""
-    from signing import eddsa
+def _public_feed(config: Config, services: Services) -> Feed | None:
+    """Fetch the published feed as everybody can; None if there is none yet."""
+    import requests
 
-    leaf = image.certificates[0] if image.certificates else b""
-    return Signers(
-        services.sparkle_public_key,
-        eddsa.public_key(services.signing_key),
-        hashlib.sha256(leaf).hexdigest(),
-        image.team_id or services.team_id,
-    )
-
-
-def certificate_digest(pem: bytes) -> str:
-    """Return a certificate's SHA-256 over its DER, hex."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
-    return hashlib.sha256(der).hexdigest()
+    try:
+        answer = services.public_session().get(config.feed_url, timeout=(10, 60))
+    except requests.RequestException as error:
+        raise Fault(
+            f"the published feed cannot be reached: {error}",
+            where=config.feed_url,
+            cure="check the network",
+            status=Exit.NETWORK,
+        ) from error
+    if answer.status_code == 404:
+        return None
+    if answer.status_code != 200:
+        raise Fault(f"the site answered {answer.status_code}", where=config.feed_url, status=Exit.NETWORK)
+    return feeds.open_feed(answer.content, config, services.trusted_keys)
 
 
-def check(config: Config, version: Version, services: Services, feed: Feed | None) -> None:
-    """Choose the key that signs this release, or refuse it before anything is built: RotationFault."""
-    services.hand_over = hands_over(
-        feed, version.build, key=services.sparkle_public_key, retiring=services.retiring_public_key
-    )
-    require_continuity(installed_before(feed, version.build), signers(config, services))
+@contextmanager
+def _services(config: Config) -> Iterator[Services]:
+    from release.places import places
+    from release.version import Version
+
+    with Services(config, places(config, Version("0.0", "0", 0)), Subprocess(), 0) as services:
+        yield services

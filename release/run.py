@@ -157,11 +157,11 @@ def check_before(config: Config, version: Version, journal: Journal, services: S
     _ = services.sparkle_key  # raises if it isn't the key that installed apps trust
     if journal.published and config.profile.sparkle.retiring_key is None:
         return
-    from release import feed, keys
+    from release import continuity, feed
 
     found = feed.published(services)
     public = None if found is None else found[0]
-    keys.check(config, version, services, public)
+    continuity.check(config, version, services, public)
     if not journal.published and public is not None:
         _check_rising(version, [item.version for item in public.items])
 

@@ -42,7 +42,9 @@ class Services:
         self.runner = runner
         self._places = places
         self._epoch = epoch
-        self.hand_over = False  # whether this release is signed with the retiring key; see release/keys.py
+        self.hand_over = (
+            False  # whether this release is signed with the retiring key; see release/continuity.py
+        )
         self._stack = ExitStack()
 
     def __enter__(self) -> Services:
@@ -275,20 +277,24 @@ class Services:
         return secrets.read(uri, runner=self.runner)
 
     def _placed(self, uri: str) -> str:
-        """A `file:` address relative to the checkout, made absolute."""
-        scheme, _, name = uri.partition(":")
-        if scheme != "file":
-            return uri
-        path = Path(name).expanduser()
-        if path.parts[:1] == ("dist",):  # follows --dist, wherever that is
-            return f"file:{self._places.dist.joinpath(*path.parts[1:])}"
-        return f"file:{self.config.root / path}"
+        return placed(uri, self.config.root, self._places.dist)
 
     def _private_folder(self, name: str) -> Path:
         import tempfile
 
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-"))
         return Path(folder)
+
+
+def placed(uri: str, root: Path, dist: Path) -> str:
+    """A `file:` address relative to the checkout, made absolute; below `dist/` it follows --dist."""
+    scheme, _, name = uri.partition(":")
+    if scheme != "file":
+        return uri
+    path = Path(name).expanduser()
+    if path.parts[:1] == ("dist",):
+        return f"file:{dist.joinpath(*path.parts[1:])}"
+    return f"file:{root / path}"
 
 
 def _native(way: Way, automatic: bool) -> bool:

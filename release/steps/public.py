@@ -103,22 +103,22 @@ def _appcast_needs(job: Job) -> Needs:
             "feed": msgspec.to_builtins(job.config.feed),
             "key": job.services.sparkle_public_key,
         },
-        code=["appcast", "release/feed.py", "release/keys.py"],
+        code=["appcast", "release/feed.py", "release/continuity.py"],
         after=["eddsa", "notes"],
     )
 
 
 def _appcast_run(job: Job, advance: Advance) -> Facts:
     from appcast import xml
-    from release import feed, keys
+    from release import continuity, feed
     from signing import eddsa
     from signing.verify import verify_image
 
     config, version = job.config, job.version
     found = feed.published(job.services)
     before = None if found is None else found[0]
-    signed = keys.signed_by(verify_image(job.places.image), job.services)
-    keys.require_continuity(keys.installed_before(before, version.build), signed)
+    signed = continuity.signed_by(verify_image(job.places.image), job.services)
+    continuity.require_continuity(continuity.installed_before(before, version.build), signed)
     now = version.epoch if config.rehearsal else int(time.time())
     app = feed.app_facts(job.places.app)
     item = feed.item_for(
@@ -137,6 +137,8 @@ def _appcast_run(job: Job, advance: Advance) -> Facts:
     )
     data = eddsa.sign_feed(xml.render(after), job.services.signing_key)
     warnings = feed.require_sound(data, config, app, before)
+    if not job.allow_regression:
+        feed.require_no_regression(before, after, datetime.now(UTC))
     write_atomic(job.places.appcast, data)
     note = f"{len(after.items)} items" + "".join(f"; {one.what}" for one in warnings[:3])
     return {"etag": None if found is None else found[1], "note": note}
