@@ -113,12 +113,19 @@ def feed_with(published: Feed | None, item: Item, signed: Identity, config: Conf
 
 def open_feed(data: bytes, config: Config, keys: Sequence[str]) -> Feed:
     """Read a signed feed, if one of the public `keys` signed it. Raises FeedSignatureFault or FeedFault."""
-    for key in keys[:-1]:
+    for key in keys:
         try:
-            return xml.parse(eddsa.verify_feed(data, key), base_url=config.feed_url)
-        except eddsa.FeedSignatureFault:
-            continue
-    return xml.parse(eddsa.verify_feed(data, keys[-1]), base_url=config.feed_url)
+            content = eddsa.verify_feed(data, key)
+        except eddsa.FeedSignatureFault as fault:
+            problem = fault
+        else:
+            return xml.parse(content, base_url=config.feed_url)
+    raise eddsa.FeedSignatureFault(
+        "the public feed can't be trusted, or was signed with another key than this profile's",
+        where=config.feed_url,
+        details=(problem.what, *(f"tried: {key}" for key in keys)),
+        cure="use the key that installed apps trust; ./invoke keys.rotate plans how to change it",
+    )
 
 
 def published(services: Services) -> tuple[Feed, str] | None:

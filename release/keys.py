@@ -86,7 +86,7 @@ def plan(past: tuple[Identity, ...], now: Signers, new: Signers, retiring: str |
         now,
         tuple(outlook(one, first) for one in past),
         tuple(outlook(one, last) for one in past),
-        tuple(_steps(installed, now, new, retiring)),
+        tuple(_steps(installed, new, retiring)),
     )
 
 
@@ -110,36 +110,47 @@ def _say(seen: Outlook) -> str:
     return f"{seen.way}: {seen.why}"
 
 
-def _steps(installed: Identity | None, now: Signers, new: Signers, retiring: str | None) -> Iterator[str]:
+def _steps(installed: Identity | None, new: Signers, retiring: str | None) -> Iterator[str]:
     if installed is None:
         yield "Publish a release first: installed apps decide what may change."
-    elif installed.public_key == new.key and retiring not in (None, new.key):
-        yield (
-            f"Build {installed.first} has handed over. Once most users have it, release again: that is signed"
-            f' with the new key. Give it feed.minimum_update_version = "{installed.first}", so that those who'
-            " are late take the handover first."
-        )
-        yield (
-            "When that release is public, take sparkle.retiring_key out of release.toml. Keep the old key in"
-            " a safe place until nobody is left on it."
-        )
     elif installed.public_key != new.key:
+        yield from _before_handover(new, configured=retiring == installed.public_key)
+    elif retiring not in (None, new.key):
+        yield from _after_handover(installed)
+    elif new.certificate not in (None, installed.certificate):
+        yield "Release with the new certificate and the same key: every installed app accepts that at once."
+        yield "Leave the key as it is until that release has reached everybody."
+    else:
+        yield "Nothing changes. Make a key (./invoke keys.generate --to URI) and name it with --new-key."
+
+
+def _before_handover(new: Signers, *, configured: bool) -> Iterator[str]:
+    if not configured:
         yield "Keep both keys, each with a copy somewhere safe (./invoke keys.export)."
         yield (
             "In release.toml set sparkle.private_key to the new key, sparkle.public_key to"
             f" {new.key}, and sparkle.retiring_key to where sparkle.private_key points now."
         )
+    yield (
+        "Release once, with the same certificate. That release hands over: the app in it trusts the new key,"
+        " archive and feed are signed with the old one, so everybody is offered it at once. Apps that have it"
+        f" take nothing from this feed for {FEED_PATIENCE} days, so don't wait longer than that with the next."
+    )
+    yield "Run ./invoke keys.rotate again: it says how to retire the old key."
+
+
+def _after_handover(installed: Identity) -> Iterator[str]:
+    handover = installed.first
+    if installed.first == installed.last:
         yield (
-            "Release once, with the same certificate. That release hands over: the app in it trusts the new"
-            " key, archive and feed are signed with the old one, so everybody is offered it at once. Apps"
-            f" that have it take nothing from this feed for {FEED_PATIENCE} days: don't wait any longer."
+            f"Build {handover} has handed over. Once most users have it, release again: that is signed with"
+            f' the new key. Set feed.minimum_update_version = "{handover}", so that those who are late take'
+            " the handover first."
         )
-        yield "Run ./invoke keys.rotate again: it says how to retire the old key."
-    elif new.certificate != installed.certificate:
-        yield "Release with the new certificate and the same key: every installed app accepts that at once."
-        yield "Leave the key as it is until that release has reached everybody."
-    else:
-        yield "Nothing changes. Make a key (./invoke keys.generate --to URI) and name it with --new-key."
+    yield (
+        "When a release signed with the new key is public, take sparkle.retiring_key out of release.toml."
+        " Keep the old key in a safe place until nobody is left on it."
+    )
 
 
 def _at(config: Config, uri: str) -> str:
