@@ -161,7 +161,7 @@ def _complaint(answer: Answer, text: str) -> str:
     if answer.status != 200:
         return f"status {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}"
     found = "".join(_texts(bytes(answer.body)))
-    return "" if found == text else f"{found[-100:]!r} at the end of {len(found)} characters"
+    return "" if found == text else f"{found[-300:]!r} at the end of {len(found)} characters"
 
 
 def _texts(body: bytes) -> Iterable[str]:
@@ -174,7 +174,7 @@ def _texts(body: bytes) -> Iterable[str]:
             for choice in json.loads(event)["choices"]:
                 yield choice["delta"].get("content") or ""
     if b"[DONE]" not in events:
-        yield " and no end"
+        yield f" and no end but {body[-200:]!r}"
 
 
 def main() -> None:
