@@ -18,12 +18,12 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from appcast.feed import Delta, Description, Feed, FeedFault, Item, NotesLink
+from appcast.names import DELTA_FROM
 from appcast.versions import compare
 
 GROUPS = 7
 """Of a phased rollout: every Mac is in one of them, and group n waits n times the interval."""
 
-_SPARKLE = "{http://www.andymatuschak.org/xml-namespaces/sparkle}"
 _INSTALLATION_TYPES = (None, "application", "package")
 _WEB_OR_RELATIVE = re.compile(r"https?:|(?![a-z][a-z0-9+.-]*:)", re.IGNORECASE)
 _TRADITIONAL = ("tw", "hk", "mo")
@@ -197,13 +197,12 @@ def _selection(item: Item, host: Host, considered: tuple[Considered, ...]) -> Se
 
 
 def _refusal(item: Item) -> str | None:
-    enclosure, linked = item.enclosure, _is_web(item.link)
+    enclosure = item.enclosure
     if not item.version:
         return f"item {item.title or item.link or ''!r} has no sparkle:version"
-    if enclosure is None:
-        return None if linked else f"item {item.version} has neither an enclosure nor an http(s) link"
-    if not enclosure.url:
-        return None if linked else f"the enclosure of item {item.version} has no URL"
+    if enclosure is None or not enclosure.url:
+        lack = "neither an enclosure" if enclosure is None else "neither a URL in its enclosure"
+        return None if _is_web(item.link) else f"item {item.version} has {lack} nor an http(s) link"
     if not _is_web(enclosure.url):
         return f"item {item.version} has an enclosure that is not http(s): {enclosure.url}"
     if enclosure.installation_type not in _INSTALLATION_TYPES:
@@ -223,7 +222,7 @@ def _not_for_host(item: Item, host: Host) -> Why | None:
     enclosure = item.enclosure
     if enclosure is not None and enclosure.os not in (None, "macos"):
         return Why.OTHER_SYSTEM
-    if enclosure is not None and any(name == f"{_SPARKLE}deltaFrom" for name, _ in enclosure.extra):
+    if enclosure is not None and any(name == DELTA_FROM for name, _ in enclosure.extra):
         return Why.TOP_LEVEL_DELTA
     if item.minimum_update_version and compare(item.minimum_update_version, host.version) > 0:
         return Why.MINIMUM_UPDATE

@@ -125,7 +125,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One appcast, newest item first."""
+    """One appcast, newest item first. What the model does not know is kept as in an item."""
 
     title: str
     link: str | None = None
@@ -133,6 +133,7 @@ class Feed:
     language: str | None = None
     items: tuple[Item, ...] = ()
     extra: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str, str], ...] = ()
 
 
 def merge(feed: Feed, item: Item) -> Feed:
