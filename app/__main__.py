@@ -17,6 +17,7 @@ EPILOG = """environment:
   CURSOR_SDK_BRIDGE_JS              the built bridge to use
   CURSOR_SDK_BRIDGE_RUN_TIMEOUT_MS  longest run (180000)
   API_FOR_CURSOR_DATA_DIR           where the app keeps its data
+  API_FOR_CURSOR_RESPONSES_TOOLS    1 lets tools into /v1/responses
   API_FOR_CURSOR_ORIGINS            web origins to let in, separated by spaces
 """
 

@@ -35,6 +35,7 @@ class Settings:
     park_ms: int = PARK_MS
     origins: tuple[str, ...] = ()
     resource_dir: Path | None = None
+    responses_tools: bool = False
 
     def __repr__(self) -> str:
         return f"Settings(data_dir={self.data_dir}, key={'set' if self.key else 'not set'})"
@@ -52,6 +53,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         park_ms=_positive(environ, "CURSOR_SDK_BRIDGE_PARK_MS", PARK_MS),
         origins=tuple(environ.get("API_FOR_CURSOR_ORIGINS", "").split()),
         resource_dir=resources(environ),
+        responses_tools=_switch(environ, "API_FOR_CURSOR_RESPONSES_TOOLS"),
     )
 
 
@@ -72,6 +74,13 @@ def _path(environ: Mapping[str, str], name: str) -> Path | None:
     if not path.is_absolute():
         raise AppError(f"{name} is {value!r}", cure="give an absolute path")
     return path
+
+
+def _switch(environ: Mapping[str, str], name: str) -> bool:
+    value = environ.get(name, "").strip().lower()
+    if value not in ("", "0", "1", "false", "true", "no", "yes", "off", "on"):
+        raise AppError(f"{name} is {value!r}", cure="give 1 or 0")
+    return value in ("1", "true", "yes", "on")
 
 
 def _positive(environ: Mapping[str, str], name: str, default: int) -> int:

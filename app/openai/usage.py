@@ -15,13 +15,14 @@ CHARACTERS = 4  # to a token, where nobody counted
 class Usage:
     """Tokens of one answer.
 
-    `cached` is the part of `prompt` read from a cache, `reasoning` what the model spent on thinking;
-    `estimated` tells that they were counted here, by length.
+    `cached` is the part of `prompt` read from a cache, `written` the part put into it, `reasoning` what the
+    model spent on thinking; `estimated` tells that they were counted here, by length.
     """
 
     prompt: int
     completion: int
     cached: int = 0
+    written: int = 0
     reasoning: int = 0
     estimated: bool = False
 
@@ -31,6 +32,7 @@ class Usage:
             self.prompt + other.prompt,
             self.completion + other.completion,
             self.cached + other.cached,
+            self.written + other.written,
             self.reasoning + other.reasoning,
             self.estimated or other.estimated,
         )
@@ -62,7 +64,7 @@ def responses_usage(usage: Usage, price: Price) -> dict[str, Any]:
     """Give the `usage` object of a response, with what it cost."""
     return {
         "input_tokens": usage.prompt,
-        "input_tokens_details": {"cached_tokens": usage.cached},
+        "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.written},
         "output_tokens": usage.completion,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.prompt + usage.completion,

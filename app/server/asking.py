@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.requests import Request as HttpRequest
 
-from app.cursor.conversation import Image, Prompt
+from app.cursor.conversation import Image, Prompt, Turn
 from app.cursor.models import Model, resolve
 from app.openai.chat import Request
 from app.openai.errors import ApiError, no_such_model
@@ -54,12 +54,14 @@ def session_of(request: HttpRequest) -> str | None:
     return None
 
 
-async def make_prompt(request: HttpRequest, asked: Request, session: str | None) -> Prompt:
-    """Make the bridge's prompt; fetches the pictures that are elsewhere. Raises ApiError."""
+async def make_prompt(
+    request: HttpRequest, asked: Request, session: str | None, before: tuple[Turn, ...] = ()
+) -> Prompt:
+    """Make the prompt, with `before` in front; fetches pictures that are elsewhere. Raises ApiError."""
     model = require_model(asked.model)
     key = require_key(state_of(request))
     fetched = await _fetch(remotes(asked.messages))
-    conversation = turns(asked.messages, fetched)
+    conversation = (*before, *turns(asked.messages, fetched))
     return Prompt(model, key, conversation, asked.constraints(), asked.offer.tools, session)
 
 

@@ -16,6 +16,13 @@ from app.server.answers import on_api_error, on_crash, on_http_error
 from app.server.chat import create_completion, create_old_completion
 from app.server.health import health
 from app.server.models import get_model, list_models
+from app.server.responses import (
+    KeptResponse,
+    cancel_response,
+    count_input_tokens,
+    create_response,
+    list_input_items,
+)
 from app.server.security import Door
 from app.server.state import Address, State
 from app.settings import Settings
@@ -45,12 +52,17 @@ def build(settings: Settings, address: Address, bridge: Bridge | None = None) ->
 
 
 def _routes() -> list[Route]:
-    routes = [Route("/health", health, methods=["GET"])]
+    routes = [Route("/health", health, methods=["GET"]), Route("/", health, methods=["GET"])]
     for prefix in ("/v1", ""):
         routes += [
             Route(f"{prefix}/models", list_models, methods=["GET"]),
             Route(f"{prefix}/models/{{id:path}}", get_model, methods=["GET"]),
             Route(f"{prefix}/chat/completions", create_completion, methods=["POST"]),
             Route(f"{prefix}/completions", create_old_completion, methods=["POST"]),
+            Route(f"{prefix}/responses", create_response, methods=["POST"]),
+            Route(f"{prefix}/responses/input_tokens", count_input_tokens, methods=["POST"]),
+            Route(f"{prefix}/responses/{{id}}", KeptResponse),
+            Route(f"{prefix}/responses/{{id}}/input_items", list_input_items, methods=["GET"]),
+            Route(f"{prefix}/responses/{{id}}/cancel", cancel_response, methods=["POST"]),
         ]
     return routes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +18,7 @@ from app.openai.chat import Request
 from app.openai.errors import ApiError, bad_output
 from app.openai.formats import correction, fault, unfenced
 from app.openai.limits import Cutter, Limits
+from app.openai.messages import Message
 from app.openai.usage import Usage, estimate
 
 Finish = Literal["stop", "length", "tool_calls"]
@@ -99,7 +100,7 @@ async def _cut(bridge: Bridge, prompt: Prompt, limits: Limits) -> Pieces:
     if rest:
         yield rest
     finish: Finish = "tool_calls" if called else cutter.ending or "stop"
-    usage = counted(tokens) or estimate(characters(prompt), size + len(rest))
+    usage = counted(tokens) or estimate(characters(prompt.turns, prompt.constraints), size + len(rest))
     yield End(finish, usage, cut=cutter.ending is not None)
 
 
@@ -131,10 +132,10 @@ def _again(prompt: Prompt, text: str, problem: str) -> Prompt:
     return dataclasses.replace(prompt, turns=turns)
 
 
-def characters(prompt: Prompt) -> int:
+def characters(said: Iterable[Turn | Message], constraints: str) -> int:
     """Count what is sent, for an estimate of its tokens."""
-    return len(prompt.constraints) + sum(
-        len(turn.text) + sum(len(call.arguments) for call in turn.calls) for turn in prompt.turns
+    return len(constraints) + sum(
+        len(turn.text) + sum(len(call.arguments) for call in turn.calls) for turn in said
     )
 
 
@@ -144,7 +145,11 @@ def counted(tokens: Tokens | None) -> Usage | None:
         return None
     prompt = tokens.input_tokens + tokens.cache_read_tokens + tokens.cache_write_tokens
     return Usage(
-        prompt, tokens.output_tokens, cached=tokens.cache_read_tokens, reasoning=tokens.reasoning_tokens
+        prompt,
+        tokens.output_tokens,
+        cached=tokens.cache_read_tokens,
+        written=tokens.cache_write_tokens,
+        reasoning=tokens.reasoning_tokens,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
 from app.cursor.client import Bridge
+from app.server.store import Responses
 from app.settings import Settings
 
 
@@ -31,6 +32,7 @@ class State:
     settings: Settings
     address: Address
     bridge: Bridge
+    responses: Responses = field(default_factory=Responses)
 
 
 def state_of(request: Request) -> State:
