@@ -17,7 +17,7 @@ from app.cursor.client import Bridge, RunFailed
 from app.cursor.frames import Text, Thinking, Tokens
 from app.cursor.models import COMPOSER_FAST
 from app.settings import Settings
-from tests.app.bridges import asking, collect, running, until
+from tests.app.bridges import asking, collect, pid, running, until
 from tests.app.conftest import KEY
 from tests.standins.cursor import CursorStandIn
 
@@ -145,11 +145,6 @@ async def test_stopping_ends_the_process(either: Settings) -> None:
         process = pid(bridge)
     assert not alive(process)
     assert bridge.state == "stopped"
-
-
-def pid(bridge: Bridge) -> int:
-    assert bridge._connection is not None
-    return bridge._connection.link.process.pid
 
 
 def alive(process: int) -> bool:

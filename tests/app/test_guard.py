@@ -6,20 +6,22 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from app.cursor.client import RunFailed
+from app.cursor.client import RunFailed, ToolCalls
 from app.settings import Settings
 from commands import Subprocess
 from release.bundle.bridge import build_bridge
-from tests.app.bridges import collect, running
+from tests.app.bridges import WEATHER, answered, asking, collect, running, until
 from tests.app.conftest import ROOT
+from tests.standins import cursor_kinds
 from tests.standins.cursor import CursorStandIn
-from tests.standins.cursor_messages import EXEC_KINDS
+from tests.standins.cursor_messages import HARMLESS, SLEEP
+from tests.standins.cursor_scenarios import Reply
+from tests.standins.cursor_wire import block
 
 pytestmark = [pytest.mark.release, pytest.mark.anyio]
 
@@ -47,9 +49,16 @@ class Victim:
             found.append("leak")
         return found + cursor.probes
 
-    def prompt(self, *more: str) -> str:
+    def prompt(self, *more: str, name: str = "builtin") -> str:
         arguments = (f"folder={self.folder}", f"secret={self.folder}/secret.txt", *more)
-        return f"[[scenario:builtin {' '.join(arguments)}]]"
+        return f"[[scenario:{name} {' '.join(arguments)}]]"
+
+
+@pytest.fixture
+def cursor(cursor: CursorStandIn, node_modules: Path) -> CursorStandIn:
+    """The stand-in, with all that the installed SDK can be asked for."""
+    cursor.backend.kinds = cursor_kinds.read(node_modules)
+    return cursor
 
 
 @pytest.fixture
@@ -68,12 +77,83 @@ async def test_no_built_in_tool_runs(
     await asyncio.sleep(0.3)
     assert victim.harm(cursor) == []
     assert text == "tried"
-    replies = cursor.runs[1].replies
-    assert len(replies) == len(EXEC_KINDS) - 2
+    refused_all(cursor, cursor.runs[1].replies)
+    assert sum(status.refusals.values()) == len(cursor.runs[1].replies)
+    assert len(cursor.runs) == 2  # no sub-agent either
+
+
+async def test_no_built_in_tool_runs_behind_a_clients_tool(
+    either: Settings, cursor: CursorStandIn, victim: Victim
+) -> None:
+    """While a run is suspended on a client's tool, and its call was allowed, the rest is refused as ever."""
+    async with running(either) as bridge:
+        await collect(bridge, "hi")
+        prompt = dataclasses.replace(asking(victim.prompt(name="tools")), tools=(WEATHER,))
+        (calls,) = [event.calls async for event in bridge.run(prompt) if isinstance(event, ToolCalls)]
+        await until(lambda: len(cursor.runs[1].replies) == len(cursor.backend.kinds) - len(HARMLESS), 20)
+        refused_all(cursor, cursor.runs[1].replies)
+        text, _ = await collect(bridge, answered(prompt, calls, ["sunny"]))
+    assert text == "I heard: sunny"
+    assert victim.harm(cursor) == []
+    assert len(cursor.runs) == 2
+
+
+def refused_all(cursor: CursorStandIn, replies: list[Reply]) -> None:
+    assert len(replies) == len(cursor.backend.kinds) - len(HARMLESS)
     assert {reply.refused for reply in replies} == {replies[0].refused}
     assert "refused: built-in tools are disabled" in (replies[0].refused or "")
-    assert sum(status.refusals.values()) == len(replies)
-    assert len(cursor.runs) == 2  # no sub-agent either
+
+
+async def test_no_process_and_no_listener_comes_of_it(
+    real: Settings, cursor: CursorStandIn, victim: Victim
+) -> None:
+    """Looked at while everything is being asked for, not only afterwards."""
+    if not Path("/proc").is_dir():
+        pytest.skip("this system has no /proc")
+    seen: set[int] = set()
+    sockets: set[tuple[str, str]] = set()
+    async with running(real) as bridge:
+        await collect(bridge, "hi")
+        before = family(os.getpid())
+        run = asyncio.create_task(collect(bridge, victim.prompt("parallel=1")))
+        while not run.done():
+            seen |= family(os.getpid()) - before
+            sockets |= connections(before)
+            await asyncio.sleep(0.005)
+    assert seen == set()
+    port = int(cursor.url.rpartition(":")[2])
+    assert sockets == {("01", f"0100007F:{port:04X}")}  # established, to 127.0.0.1; nothing that listens
+
+
+async def test_the_look_at_processes_sees_one(real: Settings) -> None:
+    before = family(os.getpid())
+    process = await asyncio.create_subprocess_exec("sleep", str(SLEEP))
+    try:
+        assert family(os.getpid()) - before
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def family(process: int) -> set[int]:
+    """The processes that `process` started, and those they did."""
+    found: set[int] = set()
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, children.read_text().split()):
+                found |= {child, *family(child)}
+    return found
+
+
+def connections(processes: set[int]) -> set[tuple[str, str]]:
+    """State and far end of the TCP sockets of `processes`, as /proc/net/tcp writes them."""
+    owned: set[str] = set()
+    for link in (link for process in processes for link in Path(f"/proc/{process}/fd").glob("*")):
+        with contextlib.suppress(OSError):
+            owned.add(str(link.readlink()))
+    tables = ((Path("/proc/net") / name).read_text().splitlines()[1:] for name in ("tcp", "tcp6"))
+    rows = [line.split() for table in tables for line in table]
+    return {(row[3], row[2]) for row in rows if f"socket:[{row[9]}]" in owned and row[3] in ("01", "0A")}
 
 
 async def test_without_the_guard_there_is_harm(
@@ -122,10 +202,28 @@ async def test_the_context_tells_nothing_of_this_machine(
         assert private not in sent
 
 
-def test_the_stand_in_asks_for_every_kind_the_sdk_knows(node_modules: Path) -> None:
-    """A new SDK with a new kind of request must be tested with it too."""
-    source = (node_modules / "@cursor/sdk/dist/bundled/index.js").read_text("utf-8")
-    found = re.search(r'"agent\.v1\.ExecServerMessage";.*?newFieldList\(\(\)=>\[(.*?)\]\)', source, re.S)
-    assert found is not None
-    kinds = {int(number) for number in re.findall(r"no:(\d+),[^}]*oneof:\"message\"", found[1])}
-    assert kinds == set(EXEC_KINDS)
+def test_the_kinds_of_requests_are_the_sdks_own(cursor: CursorStandIn, node_modules: Path) -> None:
+    """A new SDK is tried with its own kinds; that the list is whole shows in another way of reading it."""
+    names = {kind.name for kind in cursor.backend.kinds}
+    assert names >= {
+        "shell_args",
+        "write_args",
+        "fetch_args",
+        "subagent_args",
+        "pi_bash_args",
+    }
+    source = (node_modules / cursor_kinds.BUNDLED).read_text("utf-8")
+    described = source.partition('typeName="agent.v1.ExecServerMessage"')[2].partition("]);")[0]
+    assert len(names) == described.count('oneof:"message"') == len(cursor.backend.kinds)
+
+
+def test_arguments_for_a_kind_nobody_has_seen() -> None:
+    field = cursor_kinds.Field
+    fields = (
+        (field(1, "command", "scalar", "9", False), None),
+        (field(2, "target_path", "scalar", "9", False), None),
+    )
+    inner = (field(3, "options", "message", "Xy", False), ((field(1, "url", "scalar", "9", False), None),))
+    kind = cursor_kinds.Kind(99, "future_args", (*fields, inner))
+    guessed = cursor_kinds.guess(kind, path="/p", command="run", url="http://u")
+    assert guessed == block(1, "run") + block(2, "/p") + block(3, block(1, "http://u"))

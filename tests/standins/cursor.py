@@ -19,7 +19,7 @@ import itertools
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from starlette.routing import Route
 
 from tests.standins import cursor_messages as agent
 from tests.standins import cursor_wire as wire
+from tests.standins.cursor_kinds import Kind
 from tests.standins.cursor_scenarios import REPLY_TIMEOUT, Reply, SeenRun, pick
 
 MODELS = {
@@ -98,6 +99,8 @@ class Play:
     channel: Channel
     seen: SeenRun
     base_url: str
+    tally: dict[str, int]
+    kinds: Sequence[Kind]
     replies: dict[int, asyncio.Queue[Reply]] = field(default_factory=dict)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -107,6 +110,10 @@ class Play:
 
     async def end(self, error: Mapping[str, object] | None = None) -> None:
         self.channel.outgoing.put_nowait(wire.end_frame(error))
+        self.channel.outgoing.put_nowait(None)
+
+    def lose(self) -> None:
+        self.channel.outgoing.put_nowait(wire.end_frame(wire.connect_error("internal", "lost")))
         self.channel.outgoing.put_nowait(None)
 
     async def cut(self) -> None:
@@ -162,6 +169,8 @@ class Backend:
         self.runs: list[SeenRun] = []
         self.calls: list[str] = []  # "METHOD /path" of everything
         self.probes: list[str] = []  # paths that only a client's own fetch tool would ask for
+        self.tally: dict[str, int] = {}  # of scenarios that count
+        self.kinds: Sequence[Kind] = ()  # what `builtin` tries: cursor_kinds.read(node_modules)
         self._channels: dict[str, Channel] = {}
 
     def app(self) -> Starlette:
@@ -218,7 +227,7 @@ class Backend:
         channel = self._channel(wire.text(wire.decode(envelope), 1))
         seen = _describe(await asyncio.wait_for(channel.incoming.get(), 10), key)
         self.runs.append(seen)
-        tasks = self._play(Play(channel, seen, self.url))
+        tasks = self._play(Play(channel, seen, self.url, self.tally, self.kinds))
         first = await channel.outgoing.get()
         if isinstance(first, HttpError):
             _stop(tasks)
@@ -278,10 +287,18 @@ def _describe(data: bytes, key: str) -> SeenRun:
         model=wire.text(model, 1),
         params={wire.text(param, 1): wire.text(param, 2) for param in wire.messages(model, 3)},
         key=key,
-        images=tuple(str(sorted(image)) for image in images),
+        state=len(wire.blob(request, 1)),
+        conversation=wire.text(request, 5),
+        images=tuple(_picture(image) for image in images),
         tools=tuple(wire.text(tool, 1) for tool in tools),
         received=bytearray(data),
     )
+
+
+def _picture(image: wire.Fields) -> bytes:
+    """The picture itself, which stands beside ids, a path and a type."""
+    values = [value for values in image.values() for value in values if isinstance(value, bytes)]
+    return next((value for value in values if value.startswith((b"\x89PNG", b"\xff\xd8"))), b"")
 
 
 class CursorStandIn:
@@ -297,6 +314,7 @@ class CursorStandIn:
             access_log=False,
             log_level="critical",
             lifespan="off",
+            timeout_keep_alive=75,  # its own 5 s are the SDK's heartbeat, which would meet a closed end
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from tests.standins import cursor_wire as wire
+from tests.standins.cursor_kinds import Kind, guess
 from tests.standins.cursor_wire import block, integer, json_value
 
 CUSTOM_TOOLS = "custom-user-tools"
+SLEEP = 7.25  # seconds; an odd number, to be found among processes
 
-# agent.v1.ExecServerMessage: what a backend may ask a local agent to do, by field number.
-EXEC_KINDS = {
-    2: "shell", 3: "write", 4: "delete", 5: "grep", 7: "read", 8: "ls", 9: "diagnostics",
-    10: "request_context", 11: "mcp", 14: "shell_stream", 16: "background_shell_spawn",
-    17: "list_mcp_resources", 18: "read_mcp_resource", 20: "fetch", 21: "record_screen",
-    22: "computer_use", 23: "write_shell_stdin", 27: "execute_hook", 28: "subagent", 29: "redacted_read",
-    30: "force_background_shell", 31: "force_background_subagent", 36: "mcp_state", 37: "subagent_await",
-    38: "smart_mode_classifier", 40: "canvas_diagnostics", 41: "shell_allowlist_precheck",
-    42: "mcp_allowlist_precheck", 43: "web_fetch_allowlist_precheck", 44: "git_diff", 45: "pi_read",
-    46: "pi_bash", 47: "pi_edit", 48: "pi_write", 49: "pi_grep", 50: "pi_find", 51: "pi_ls",
-    52: "mini_swe_bash", 53: "conversation_search", 54: "agent_store_conflict", 56: "adopt",
-}  # fmt: skip
+# Kinds of agent.v1.ExecServerMessage, by field number. The whole list is the SDK's: see cursor_kinds.
 REQUEST_CONTEXT = 10
 MCP = 11
-SHELL_STREAM = 14
+MCP_STATE = 36
+HARMLESS = {REQUEST_CONTEXT, MCP_STATE}  # answered from nothing but the client's own words
 
 
 def update(inner: bytes) -> bytes:
@@ -87,6 +80,13 @@ def tool_arguments(
     return names[0] + b"".join(pairs) + b"".join(names[1:])
 
 
+def tool_result(reply: bytes) -> str:
+    """The text in a client's answer to MCP: ExecClientMessage.mcp_result.success.content.text.text."""
+    executed = wire.decode(wire.blob(wire.decode(reply), 2))
+    success = wire.decode(wire.blob(wire.decode(wire.blob(executed, MCP)), 1))
+    return " ".join(wire.text(content, 1, 1) for content in wire.messages(success, 1))
+
+
 def mcp_call(arguments: bytes) -> bytes:
     """ToolCall.mcp_tool_call, as it stands in the updates around a call."""
     return block(15, block(1, arguments))
@@ -96,14 +96,23 @@ def shell(command: str, call_id: str) -> bytes:
     return block(1, command) + integer(3, 8000) + block(4, call_id) + block(8) + integer(12, 1)
 
 
-def attempts(folder: str, secret: str, url: str, call: str) -> list[tuple[int, bytes]]:
+def attempts_of(
+    arguments: Mapping[str, str], base_url: str, kinds: Sequence[Kind]
+) -> list[tuple[int, bytes]]:
+    """`attempts` as a scenario's arguments say."""
+    url = f"{base_url}/probe/fetched"
+    return attempts(kinds, arguments["folder"], arguments["secret"], url, arguments.get("call", "c"))
+
+
+def attempts(kinds: Sequence[Kind], folder: str, secret: str, url: str, call: str) -> list[tuple[int, bytes]]:
     """Everything a hostile backend would ask for, aimed at `folder`, the file `secret` and the address `url`.
 
-    Kinds that need nothing in particular get no arguments. Effects, if one is obeyed: files named
-    `made-*` in `folder`, its file `victim` changed or gone, the secret in an answer, a request at `url`.
+    Effects, if one is obeyed: files named `made-*` in `folder`, its file `victim` changed or gone, the secret
+    in an answer, a request at `url`, a process that sleeps for SLEEP seconds. Kinds that are not known here
+    get arguments guessed from the names of their fields.
     """
     made, victim = f"{folder}/made-{{}}", f"{folder}/victim"
-    command = f"echo x > {folder}/made-{{}}; cat {secret}"
+    command = f"echo x > {folder}/made-{{}}; cat {secret}; sleep {SLEEP}"
     exact: dict[int, bytes] = {
         2: shell(command.format("shell"), f"{call}2"),
         14: shell(command.format("stream"), f"{call}14"),
@@ -130,5 +139,9 @@ def attempts(folder: str, secret: str, url: str, call: str) -> list[tuple[int, b
         44: block(1, folder) + block(2, "HEAD") + block(3, "HEAD") + integer(7, 10),
         37: block(1, "nope") + integer(2, 100),
     }  # fmt: skip
-    harmless = {REQUEST_CONTEXT, 36}
-    return [(kind, exact.get(kind, b"")) for kind in EXEC_KINDS if kind not in harmless]
+
+    def arguments(kind: Kind) -> bytes:
+        guessed = guess(kind, path=made.format(kind.name), command=command.format(kind.name), url=url)
+        return exact.get(kind.number, guessed)
+
+    return [(kind.number, arguments(kind)) for kind in kinds if kind.number not in HARMLESS]

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tests.standins import cursor_messages as agent
-from tests.standins.cursor_wire import connect_error
+from tests.standins.cursor_kinds import Kind
+from tests.standins.cursor_wire import block, connect_error
 
 MARK = re.compile(r"\[\[scenario:(\w+)((?: [\w-]+=[^\s\]]+)*)\]\]")
 ANSWER = ("Hello", " from", " the", " stand-in")
 HEARTBEAT = 5.0
 REPLY_TIMEOUT = 8.0
+LONG = 600.0  # seconds a client's own tool may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,9 @@ class SeenRun:
     model: str
     params: Mapping[str, str]
     key: str
-    images: tuple[str, ...] = ()
+    state: int = 0  # bytes of conversation state that came with it: more than none for a further turn
+    conversation: str = ""
+    images: tuple[bytes, ...] = ()
     tools: tuple[str, ...] = ()
     replies: list[Reply] = field(default_factory=list)
     received: bytearray = field(default_factory=bytearray)
@@ -52,12 +56,17 @@ class Stage(Protocol):
 
     seen: SeenRun
     base_url: str
+    tally: dict[str, int]
+    kinds: Sequence[Kind]
 
     async def say(self, *messages: bytes) -> None:
         """Send messages to the client."""
 
     async def end(self, error: Mapping[str, object] | None = None) -> None:
         """End the stream, well or with an error."""
+
+    def lose(self) -> None:
+        """End the stream with an error, at once."""
 
     async def cut(self) -> None:
         """Drop the connection."""
@@ -89,6 +98,7 @@ def pick(prompt: str) -> tuple[Scenario, Arguments]:
 
 
 async def _finish(stage: Stage, *counts: int) -> None:
+    await stage.say(agent.checkpoint(b"".join(block(8, f"turn-{turn}") for turn in (1, 2))))
     await stage.say(agent.turn_ended(*counts))
     await stage.end()
 
@@ -240,6 +250,65 @@ async def http_error(stage: Stage, arguments: Arguments) -> None:
 
 
 @scenario
+async def flaky(stage: Stage, arguments: Arguments) -> None:
+    """Unavailable for the first `times` runs, then `text`."""
+    stage.tally["flaky"] = stage.tally.get("flaky", 0) + 1
+    if stage.tally["flaky"] <= int(arguments.get("times", 1)):
+        await unavailable(stage, arguments)
+    else:
+        await text(stage, arguments)
+
+
+@scenario
+async def tools(stage: Stage, arguments: Arguments) -> None:
+    """Calls the client's tool `tool` for each of `for`, all in one turn, and answers with the results.
+
+    `gap` seconds lie between the calls; with `again` there is a further call after the results. With `quiet`
+    nothing announces the calls, with `lost` the run fails after that many seconds, with `linger` it does not
+    end. `folder`, `secret`: everything of `builtin` right behind the calls.
+    """
+    wanted = arguments.get("for", "Paris").split(",")
+    await stage.say(agent.text_delta("Let me look. "))
+    asked = [_call(stage, arguments, f"call-{index}", item) for index, item in enumerate(wanted)]
+    if "quiet" not in arguments:
+        await stage.say(*(agent.tool_started(call, agent.mcp_call(data)) for call, data in asked))
+    behind = agent.attempts_of(arguments, stage.base_url, stage.kinds) if "folder" in arguments else []
+    beating = asyncio.create_task(_beat(stage))
+    if "lost" in arguments:
+        asyncio.get_running_loop().call_later(float(arguments["lost"]), stage.lose)
+    try:
+        replies, _ = await asyncio.gather(
+            _ask_apart(stage, [(agent.MCP, data) for _, data in asked], float(arguments.get("gap", 0))),
+            _ask_apart(stage, behind, 0),
+        )
+        await stage.say(*(agent.tool_completed(call, agent.mcp_call(data)) for call, data in asked))
+        if "again" in arguments:
+            _, data = _call(stage, arguments, "call-again", arguments["again"])
+            replies.append(await stage.ask(agent.MCP, data, timeout=LONG))
+    finally:
+        beating.cancel()
+    heard = (agent.tool_result(reply.data) or reply.refused or "nothing" for reply in replies)
+    await stage.say(agent.text_delta(f"I heard: {'; '.join(heard)}"))
+    if "linger" in arguments:
+        await _beat(stage)
+    await _finish(stage, 100, 20, 5, 3)
+
+
+def _call(stage: Stage, arguments: Arguments, call: str, item: str) -> tuple[str, bytes]:
+    return call, agent.tool_arguments(
+        arguments.get("tool", "get_weather"), {"city": item, "n": [1, None]}, call
+    )
+
+
+async def _ask_apart(stage: Stage, wanted: list[tuple[int, bytes]], gap: float) -> list[Reply]:
+    async def ask(index: int, kind: int, data: bytes) -> Reply:
+        await asyncio.sleep(index * gap)
+        return await stage.ask(kind, data, timeout=LONG if kind == agent.MCP else REPLY_TIMEOUT)
+
+    return list(await asyncio.gather(*(ask(index, *item) for index, item in enumerate(wanted))))
+
+
+@scenario
 async def context(stage: Stage, arguments: Arguments) -> None:
     """Asks what the client's surroundings are; the answer is in `replies`."""
     await stage.ask(agent.REQUEST_CONTEXT, b"")
@@ -260,12 +329,7 @@ async def query(stage: Stage, arguments: Arguments) -> None:
 @scenario
 async def builtin(stage: Stage, arguments: Arguments) -> None:
     """Tries every built-in tool at `folder` and file `secret`, one by one or (`parallel=1`) all at once."""
-    wanted = agent.attempts(
-        arguments["folder"],
-        arguments["secret"],
-        f"{stage.base_url}/probe/fetched",
-        arguments.get("call", "c"),
-    )
+    wanted = agent.attempts_of(arguments, stage.base_url, stage.kinds)
     if "parallel" in arguments:
         await asyncio.gather(*(stage.ask(kind, data) for kind, data in wanted))
     else:

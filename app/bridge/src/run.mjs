@@ -12,6 +12,7 @@ import { log } from './log.mjs';
 const RUN_TIMEOUT = 180_000; // ms for one request; the client's own time with its tools does not count
 const PARKED = 600_000; // ms a suspended run waits for results
 const PAUSES = [300, 900]; // ms before a run is tried again
+const LOST = new Set(['internal', 'unavailable', 'request', 'cancelled']);
 const FAREWELL = 5000; // ms a cancelled run may take to end
 
 export class Run {
@@ -24,7 +25,8 @@ export class Run {
   #handle = null; // the SDK's run
   #leaving = Promise.withResolvers(); // resolved when a cancelled run took too long to end
   #spoken = ''; // the answer to the present request
-  #silent = true; // nothing has come of the run yet
+  #silent = true; // the present request has heard nothing yet
+  #resumed = false;
   #over = false;
   #timer = null;
   #tries = 0;
@@ -52,8 +54,9 @@ export class Run {
       if (!problem) return;
       this.#calls.drop();
       const pause = PAUSES[this.#tries++];
-      const again = !this.#over && this.#silent && problem.retryable && pause !== undefined;
-      if (!again) return void this.#fail(problem);
+      // A suspended run may have been lost long before its results came: they go to a new one.
+      const retryable = problem.retryable || (this.#resumed && LOST.has(problem.kind));
+      if (this.#over || !this.#silent || !retryable || pause === undefined) return void this.#fail(problem);
       await sleep(pause * (1 + Math.random() / 4));
       if (this.#over) return;
     }
@@ -67,6 +70,9 @@ export class Run {
     const named = request.turns[asked]?.calls ?? [];
     if (this.#over || request.model !== this.#request.model || !named.length || !named.every(({ id }) => waiting.has(id))) return false;
     if (!results.some(({ call_id }) => waiting.has(call_id))) return false;
+    this.#silent = true;
+    this.#resumed = true;
+    this.#tries = 0;
     this.#attach(request, outlet);
     this.#calls.answer(results);
     return true;
