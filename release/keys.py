@@ -134,7 +134,7 @@ def _before_handover(new: Signers, *, configured: bool) -> Iterator[str]:
     yield (
         "Release once, with the same certificate. That release hands over: the app in it trusts the new key,"
         " archive and feed are signed with the old one, so everybody is offered it at once. Apps that have it"
-        f" take nothing from this feed for {FEED_PATIENCE} days, so don't wait longer than that with the next."
+        f" take nothing from this feed for {FEED_PATIENCE} days: let the next release follow before that."
     )
     yield "Run ./invoke keys.rotate again: it says how to retire the old key."
 
