@@ -6,11 +6,12 @@ rules (Sparkle 2.9):
 1. A version is cut into runs of digits, runs of other letters, and single separators: `.`, white space,
    punctuation. Reading stops at the first `-` that is not the first character.
 2. Both versions' leading digits-and-periods are padded to the same length with `.0`.
-3. Parts are compared one by one: numbers by value, letters by bytes; all separators are alike. A number or
-   separator beats letters, a number beats a separator.
+3. Parts are compared one by one: numbers by value, letters by their UTF-16 units; all separators are alike. A
+   number or separator beats letters, a number beats a separator.
 4. If one is longer, it is older where its next part is letters (`1.0b < 1.0`), newer otherwise.
 
-The order is total and free of surprises only on plain dotted numbers, which is what `is_safe` asks for.
+The order is total and free of surprises only on plain dotted numbers, which is what `is_safe` asks for. Of
+`-1` and `(1`, a dash in front against punctuation, each is older than the other.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from itertools import zip_longest
 from typing import Literal, TypeVar
 
 Order = Literal[-1, 0, 1]
-_Comparable = TypeVar("_Comparable", int, bytes)
+_Comparable = TypeVar("_Comparable", int, bytes, tuple[int, ...])
 
 _SAFE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
-_LONGEST = 2**63 - 1  # Sparkle reads numbers with longLongValue, which saturates
+_DOTTED = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_DIGITS = re.compile(r"[0-9]*")
+_LONGEST = 2**63 - 1  # Sparkle reads numbers with longLongValue, which saturates and knows ASCII digits only
+_WHITE = "\t\n\v\f\r\x85"
 
 
 class _Kind(enum.Enum):
@@ -47,6 +51,9 @@ def is_safe(version: str) -> bool:
 
 def compare(a: str, b: str) -> Order:
     """Order two versions as Sparkle would: -1 if `a` is older, 1 if newer, 0 if Sparkle cannot tell."""
+    plain, plain_other = _numbers(a), _numbers(b)
+    if plain is not None and plain_other is not None:
+        return _order(plain, plain_other)
     left, right = _padded(_split(a), _split(b))
     for one, other in zip(left, right, strict=False):
         order = _compare_parts(one, other)
@@ -57,6 +64,20 @@ def compare(a: str, b: str) -> Order:
 
 key = functools.cmp_to_key(compare)
 """For `sorted` and `max`: only meaningful among safe versions."""
+
+
+@functools.lru_cache(maxsize=32768)
+def _numbers(version: str) -> tuple[int, ...] | None:
+    """Return the numbers of a plain dotted version, without final zeros, as padding makes them equal.
+
+    The rules come down to comparing these, and nearly all versions are plain. None for others.
+    """
+    if _DOTTED.fullmatch(version) is None:
+        return None
+    numbers = [_number(part) for part in version.split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -83,10 +104,12 @@ def _kind(part: str) -> _Kind:
         return _Kind.PERIOD
     if first == "-":
         return _Kind.DASH
+    if ord(first) > 0xFFFF:
+        return _Kind.LETTERS  # Sparkle sees half of a surrogate pair
     category = unicodedata.category(first)
     if category == "Nd":
         return _Kind.NUMBER
-    return _Kind.SEPARATOR if category[0] == "P" or first.isspace() else _Kind.LETTERS
+    return _Kind.SEPARATOR if category[0] in "PZ" or first in _WHITE else _Kind.LETTERS
 
 
 def _padded(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -111,13 +134,23 @@ def _compare_parts(one: str, other: str) -> Order:
     kind, against = _kind(one), _kind(other)
     if kind is against or (kind in _SEPARATORS and against in _SEPARATORS):
         if kind is _Kind.NUMBER:
-            return _order(min(int(one), _LONGEST), min(int(other), _LONGEST))
+            return _order(_number(one), _number(other))
         if kind is _Kind.LETTERS:
-            return _order(one.encode(), other.encode())
+            return _order(_units(one), _units(other))
         return 0
     if _Kind.LETTERS in (kind, against):
         return 1 if against is _Kind.LETTERS else -1
     return 1 if kind is _Kind.NUMBER else -1
+
+
+def _number(part: str) -> int:
+    found = _DIGITS.match(part)
+    digits = found[0].lstrip("0") if found else ""
+    return min(int(digits), _LONGEST) if 0 < len(digits) < 20 else _LONGEST if digits else 0
+
+
+def _units(letters: str) -> bytes:
+    return letters.encode("utf-16-be", "surrogatepass")
 
 
 def _compare_lengths(left: tuple[str, ...], right: tuple[str, ...]) -> Order:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appcast.versions import compare, is_safe
+from appcast import versions as versions_module
+from appcast.versions import compare, is_safe, key
 
 safe = st.lists(st.integers(0, 999999), min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))
 
@@ -33,6 +34,13 @@ safe = st.lists(st.integers(0, 999999), min_size=1, max_size=4).map(lambda parts
         ("", "1"),
         ("a", "1"),
         ("9223372036854775806", "9223372036854775807"),
+        ("1.0", "1.0!"),  # a separator at the end makes it newer
+        ("1.0 5", "1.0 10"),
+        ("1..2", "1.0.2"),  # a number beats a separator
+        ("(1)", "1"),
+        ("𝟏", "0"),  # beyond the first 65,536 characters everything is a letter
+        ("½", "0"),  # no decimal digit
+        ("٣", "1"),  # a digit, but its value is not read
     ],
 )
 def test_order(older, newer):
@@ -51,6 +59,11 @@ def test_order(older, newer):
         ("2.0-beta.1", "2.0-beta.2"),
         ("1.0-5", "1.0-6"),
         ("1.0 5", "1.0_5"),  # separators are alike
+        ("٣", "0"),
+        ("1.0\u00a05", "1.0!5"),
+        ("1-", "1"),
+        ("1.0", "1.0."),  # but a period is padded away
+        ("--1", "-"),
         ("", ""),
         ("9223372036854775807", "99999999999999999999"),  # numbers saturate at 64 bits
     ],
@@ -110,6 +123,41 @@ def test_order_of_safe_versions_is_transitive(a, b, c):
         assert compare(a, c) <= 0
 
 
-@given(st.text(max_size=12), st.text(max_size=12))
-def test_any_text_compares(a, b):
+@given(safe, safe, safe)
+def test_safe_versions_that_are_equal_are_interchangeable(a, b, c):
+    if compare(a, b) == 0:
+        assert compare(a, c) == compare(b, c)
+
+
+@given(st.lists(safe, max_size=8))
+def test_sorting_safe_versions_is_stable_whatever_their_order(versions):
+    ordered = sorted(versions, key=key)
+    assert all(compare(one, other) <= 0 for one, other in itertools.combinations(ordered, 2))
+    assert sorted(ordered, key=key) == ordered
+
+
+traps = st.text(st.sampled_from("019.-+ ab()_é٣𝟏½"), max_size=8)
+
+
+@given(traps | st.text(max_size=12), traps | st.text(max_size=12))
+def test_any_text_compares_to_the_opposite_the_other_way_round(a, b):
+    assert compare(a, a) == 0
+    if not (a.startswith("-") or b.startswith("-")):
+        assert compare(a, b) == -compare(b, a)
     assert compare(a, b) in (-1, 0, 1)
+
+
+dotted = st.lists(st.integers(0, 2**70) | st.integers(0, 3), min_size=1, max_size=6).map(
+    lambda parts: ".".join(map(str, parts))
+)
+
+
+@given(dotted, dotted)
+def test_plain_versions_take_a_short_cut_to_the_same_order(a, b):
+    spelled_out = versions_module._padded(versions_module._split(a), versions_module._split(b))
+    orders = (versions_module._compare_parts(x, y) for x, y in zip(*spelled_out, strict=True))
+    assert compare(a, b) == next(filter(None, orders), 0)
+
+
+def test_a_dash_against_punctuation_is_older_both_ways():
+    assert compare("-1", "(1") == compare("(1", "-1") == -1
