@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from errors import Exit, Fault
-from release.notes import notes, section
+from release.config import NotesRules
+from release.notes import compose, notes, section, section_markdown
 
 CHANGELOG = """# Changelog
 
@@ -92,3 +93,111 @@ def test_an_unreadable_changelog_is_a_fault(tmp_path, data):
 def test_the_projects_own_changelog_can_be_rehearsed():
     own = Path(__file__).parents[2] / "CHANGELOG.md"
     assert "<li>" in notes(own, "0.0.0", allow_unreleased=True)
+
+
+RICH = """# Changelog
+
+## [2.0.0]
+
+<details><summary>More</summary><img src=x onerror=alert(1)><script>alert(2)</script></details>
+<a href="javascript:alert(3)" onclick="alert(4)">a</a> <iframe src="https://example.test"></iframe>
+
+## [1.9.0]
+
+- See [the issue] and [home](https://example.test)
+- Another
+
+[the issue]: https://example.test/issues/1
+[unused]: https://example.test/unused
+"""
+
+
+def test_html_is_let_through_only_on_request_and_only_what_is_harmless():
+    html = section(RICH, "2.0.0", html=True) or ""
+    assert "<summary>More</summary>" in html
+    for bad in ("script", "onerror", "onclick", "javascript", "iframe"):
+        assert bad not in html
+    assert "<summary>" not in (section(RICH, "2.0.0") or "")
+
+
+def test_markdown_is_the_section_as_written_with_its_links():
+    text = section_markdown(RICH, "1.9.0")
+    assert text == (
+        "- See [the issue] and [home](https://example.test)\n- Another\n\n"
+        "[the issue]: <https://example.test/issues/1>"
+    )
+    assert section_markdown(RICH, "3.0.0") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("<b>bold</b>", "raw HTML"),
+        ("text\n\n<div>\n</div>", "raw HTML"),
+        ("[x](javascript:alert(1))", None),
+        ("[x](file:///etc/passwd)", None),
+        ("![x](data:image/png;base64,AAAA)", "something else than the web"),
+        ("[x](ftp://example.test)", "something else than the web"),
+    ],
+)
+def test_markdown_that_the_updater_would_run_is_refused(body, says, tmp_path):
+    text = f"## [1.0.0]\n\n{body}\n"
+    if says is None:  # not even a link for CommonMark's parser, which drops such schemes
+        assert "](" in (section_markdown(text, "1.0.0") or "")
+        return
+    with pytest.raises(Fault, match=says) as caught:
+        section_markdown(text, "1.0.0", tmp_path / "CHANGELOG.md")
+    assert caught.value.status == Exit.APPCAST and "html" in (caught.value.cure or "")
+
+
+def project(folder, **changelogs):
+    for name, text in {"CHANGELOG": CHANGELOG, **changelogs}.items():
+        (folder / f"{name.replace('_', '.')}.md").write_text(text)
+    return folder
+
+
+def composed(folder, version="1.2.0", **rules):
+    return compose(
+        folder, NotesRules(**rules), app_name="App & Co", version=version, build="57", allow_unreleased=False
+    )
+
+
+def test_one_language_is_embedded_and_has_a_page_of_everything(tmp_path):
+    made = composed(project(tmp_path))
+    assert made.embedded == made.html and made.html.startswith("<h3>Added</h3>")
+    (page,) = made.pages
+    text = page.data.decode()
+    assert (page.name, page.kind, page.content_type) == ("notes.html", "full", "text/html; charset=utf-8")
+    assert "Older" in text and "First" in text and "Coming" not in text
+    assert '<html lang="en">' in text and "<title>App &amp; Co</title>" in text and "<script>" not in text
+    assert composed(tmp_path, full_page=False).pages == ()
+
+
+def test_every_language_gets_its_page_and_the_first_one_too(tmp_path):
+    german = "## [1.2.0]\n\nNeu: größer\n"
+    made = composed(project(tmp_path, CHANGELOG_de=german, **{"CHANGELOG_pt-BR": "## 1.2.0\n\nNovo\n"}))
+    names = [page.name for page in made.pages]
+    assert names == [
+        "notes-1.2.0-57.en.html", "notes-1.2.0-57.de.html", "notes-1.2.0-57.pt-BR.html",
+        "notes.html", "notes.de.html", "notes.pt-BR.html",
+    ]  # fmt: skip
+    assert "größer" in made.pages[1].data.decode() and 'lang="de"' in made.pages[1].data.decode()
+    assert made.embedded == made.html and "größer" not in made.html
+
+
+def test_markdown_pages_are_markdown(tmp_path):
+    plain = "## [1.2.0]\n\n- One\n"
+    made = composed(
+        project(tmp_path, CHANGELOG=plain, CHANGELOG_de="## [1.2.0]\n\n- Eins\n"), format="markdown"
+    )
+    assert made.embedded == "- One" and made.html.startswith("<ul>")
+    page = made.pages[1]
+    assert (page.name, page.data, page.content_type) == (
+        "notes-1.2.0-57.de.md", b"- Eins\n", "text/markdown; charset=utf-8",
+    )  # fmt: skip
+
+
+def test_a_translation_without_this_version_is_said(tmp_path):
+    with pytest.raises(Fault, match=r"says nothing about 1.2.0") as caught:
+        composed(project(tmp_path, CHANGELOG_de="## [1.1.0]\n\nAlt\n"))
+    assert "CHANGELOG.de.md" in str(caught.value)
