@@ -170,6 +170,18 @@ def pictures(c: Context) -> None:
 @guarded
 def serve(c: Context, port: int = 8787) -> None:
     """Run the app from source, with the pinned Bun and a freshly built bridge. Needs CURSOR_API_KEY."""
+    _app("serve", "--port", str(port))
+
+
+@task(name="run", default=True)
+@guarded
+def bridge_run(c: Context) -> None:
+    """Run only the bridge, for another server: HTTP on 127.0.0.1:8792 with a token (CURSOR_SDK_BRIDGE_*)."""
+    _app("bridge")
+
+
+def _app(*words: str) -> None:
+    """Become the app, with the pinned Bun and a freshly built bridge."""
     import os
 
     from commands import Subprocess
@@ -177,10 +189,9 @@ def serve(c: Context, port: int = 8787) -> None:
 
     runner = Subprocess()
     build(ROOT, runner)
-    environment = {**os.environ, "CURSOR_SDK_BRIDGE_RUNTIME": str(bun(ROOT, runner))}
-    argv = [sys.executable, "-m", "app", "serve", "--port", str(port)]
+    environment = {"CURSOR_SDK_BRIDGE_RUNTIME": str(bun(ROOT, runner)), **os.environ}
     os.chdir(ROOT)
-    os.execve(sys.executable, argv, environment)  # noqa: S606  # so that it gets signals itself
+    os.execve(sys.executable, [sys.executable, "-m", "app", *words], environment)  # noqa: S606  # it gets signals itself
 
 
 @task(help={"only": "pytest's -k", "fast": "leave out what builds or boots something real"})
@@ -278,14 +289,128 @@ def _python(*words: str) -> None:
         raise Stop(code=status)
 
 
+@task(
+    name="lint",
+    help={
+        "target": "the feed: a path or an address (default: dist/current/appcast.xml)",
+        "download": "look into the files it points to as well",
+        "app": "the .app to compare with: its key, version, needs",
+        "against": "the published feed to compare with: a path or an address",
+        "strict": "let warnings fail, too",
+        "json": "print JSON",
+    },
+    positional=["target"],
+)
+@guarded
+def appcast_lint(
+    c: Context,
+    target: str = "dist/current/appcast.xml",
+    download: bool = False,
+    app: str = "",
+    against: str = "",
+    strict: bool = False,
+    json: bool = False,
+) -> None:
+    """Look for everything in a feed that would keep an update from working."""
+    from release import appcast_report, appcast_tools
+    from release.progress import display
+
+    with appcast_tools.public_session(ROOT, target) as session, display(sys.stderr) as shown:
+        shown.start("Look into the files", 1, 1)
+        linted = appcast_tools.lint(
+            target,
+            session=session,
+            look_inside=download,
+            app=Path(app) if app else None,
+            against=against or None,
+            on_progress=shown.advance,
+        )
+    appcast_report.findings(linted, console(), as_json=json)
+    linted.require(strict=strict)
+
+
+@task(
+    name="show",
+    help={
+        "target": "the feed: a path or an address (default: dist/current/appcast.xml)",
+        "against": "the published feed: show what changes",
+        "now": "at this moment: 2026-12-31T18:00",
+        "json": "print JSON",
+    },
+    positional=["target"],
+)
+@guarded
+def appcast_show(
+    c: Context,
+    target: str = "dist/current/appcast.xml",
+    against: str = "",
+    now: str = "",
+    json: bool = False,
+) -> None:
+    """Show who is offered what: every kind of Mac that the feed tells apart."""
+    from release import appcast_report, appcast_tools
+
+    with appcast_tools.public_session(ROOT, target) as session:
+        moment = appcast_tools.moment(now)
+        shown = appcast_tools.show(target, session=session, against=against or None, now=moment)
+    appcast_report.audience(shown, console(), as_json=json)
+
+
+@task(
+    name="select",
+    help={
+        "target": "the feed: a path or an address (default: dist/current/appcast.xml)",
+        "version": "the build that the Mac has (CFBundleVersion)",
+        "system": "its macOS, such as 14.5",
+        "arch": "arm64 or x86_64",
+        "channel": "a channel it follows (repeatable)",
+        "group": "its group in a phased rollout, 1 to 7",
+        "user": "the user asked for updates",
+        "skipped": "the version that the user skipped",
+        "now": "at this moment: 2026-12-31T18:00",
+        "json": "print JSON",
+    },
+    iterable=["channel"],
+    positional=["target"],
+)
+@guarded
+def appcast_select(
+    c: Context,
+    target: str = "dist/current/appcast.xml",
+    version: str = "",
+    system: str = "",
+    arch: str = "arm64",
+    channel: Any = None,
+    group: int = 1,
+    user: bool = False,
+    skipped: str = "",
+    now: str = "",
+    json: bool = False,
+) -> None:
+    """Tell what one Mac is offered, and why it is not offered the rest."""
+    from release import appcast_report, appcast_tools
+
+    host = appcast_tools.host_of(
+        version, system, arch, channel or (), group=group, user_initiated=user, skipped=skipped or None
+    )
+    with appcast_tools.public_session(ROOT, target) as session:
+        chosen = appcast_tools.choose(target, host, session=session, now=appcast_tools.moment(now))
+    appcast_report.selection(chosen, host, console(), as_json=json)
+
+
 namespace = Collection(release, config, smoke, serve, pictures, test, lint, bench)
 _notarize = Collection("notarize")
 _notarize.add_task(notarize_resume)
 namespace.add_collection(_notarize)
 _bridge = Collection("bridge")
+_bridge.add_task(bridge_run)
 _bridge.add_task(bridge_build)
 namespace.add_collection(_bridge)
 _keys = Collection("keys")
 for _task in (keys_generate, keys_show, keys_export, keys_import, keys_rotate):
     _keys.add_task(_task)
 namespace.add_collection(_keys)
+_appcast = Collection("appcast")
+for _task in (appcast_lint, appcast_show, appcast_select):
+    _appcast.add_task(_task)
+namespace.add_collection(_appcast)

@@ -24,6 +24,7 @@ from appcast.versions import compare, is_safe
 from signing import eddsa
 
 MAX_BYTES = 64 * 1024 * 1024
+GRADES: tuple[Severity, ...] = ("error", "warning", "note")
 _SIGNED = re.compile(
     rb"<!-- sparkle-signatures:\nedSignature: [A-Za-z0-9+/]{86}==\nlength: ([0-9]+)\n-->\n\Z"
 )
@@ -288,5 +289,4 @@ def _label(one: Entry) -> str | None:
 def worst(findings: Iterable[Finding]) -> Severity | None:
     """Return the gravest severity among findings, None if there are none."""
     found = {each.severity for each in findings}
-    grades: tuple[Severity, ...] = ("error", "warning", "note")
-    return next((grade for grade in grades if grade in found), None)
+    return next((grade for grade in GRADES if grade in found), None)
