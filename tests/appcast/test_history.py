@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,12 +16,12 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = 86_400
 
 
-def item(version, **given):
+def item(version: object, **given: Any) -> Item:
     given.setdefault("enclosure", Enclosure(f"https://example.test/releases/{version}.dmg", 1))
     return Item(str(version), f"1.{version}", **{"published": NOW - timedelta(days=400), **given})
 
 
-def versions(feed):
+def versions(feed: Feed) -> list[str]:
     return [entry.version for entry in feed.items]
 
 

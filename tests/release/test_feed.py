@@ -5,6 +5,7 @@ import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -163,8 +164,8 @@ def test_nobody_loses_an_update_unnoticed() -> None:
 
 
 def test_pages_are_linked_with_language_and_signature() -> None:
-    notes = {"kind": "notes", "signature": SIGNATURE, "length": 3}
-    pages = [
+    notes: dict[str, Any] = {"kind": "notes", "signature": SIGNATURE, "length": 3}
+    pages: list[dict[str, Any]] = [
         {"name": "notes-1-57.en.html", "language": "en", **notes},
         {"name": "notes-1-57.de.html", "language": "de", **notes},
         {"name": "notes.html", "kind": "full", "language": "en"},

@@ -1,10 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from errors import Exit, Fault
 from release.config import NotesRules
-from release.notes import compose, notes, section, section_markdown
+from release.notes import Notes, compose, notes, section, section_markdown
 
 CHANGELOG = """# Changelog
 
@@ -150,13 +151,13 @@ def test_markdown_that_the_updater_would_run_is_refused(body, says, tmp_path):
     assert caught.value.status == Exit.APPCAST and "html" in (caught.value.cure or "")
 
 
-def project(folder, **changelogs):
+def project(folder: Path, **changelogs: str) -> Path:
     for name, text in {"CHANGELOG": CHANGELOG, **changelogs}.items():
         (folder / f"{name.replace('_', '.')}.md").write_text(text)
     return folder
 
 
-def composed(folder, version="1.2.0", **rules):
+def composed(folder: Path, version: str = "1.2.0", **rules: Any) -> Notes:
     return compose(
         folder, NotesRules(**rules), app_name="App & Co", version=version, build="57", allow_unreleased=False
     )

@@ -7,7 +7,7 @@ import pytest
 from appcast import xml
 from appcast.feed import NotesLink
 from errors import Exit, Fault
-from release.publish import FEED_KEY, IMMUTABLE, SHORT, PublicPage, publish
+from release.publish import FEED_KEY, IMMUTABLE, SHORT, Publication, PublicPage, publish
 from signing import eddsa
 from tests.release.test_publish import KEY, SITE, next_release, publication
 from tests.standins.store import MemoryStore
@@ -15,16 +15,13 @@ from tests.standins.store import MemoryStore
 HTML = "text/html; charset=utf-8"
 
 
-def with_notes(release, text=b"<p>57</p>", full=b"<p>all</p>"):
+def with_notes(release: Publication, text: bytes = b"<p>57</p>", full: bytes = b"<p>all</p>") -> Publication:
     feed = xml.parse(eddsa.verify_feed(release.appcast, eddsa.public_key(KEY)))
     name = f"notes-{release.build}.en.html"
-    links = {
-        "release_notes": (
-            NotesLink(f"{SITE}/releases/{name}", "en", eddsa.sign_bytes(text, KEY), len(text)),
-        ),
-        "full_release_notes": (NotesLink(f"{SITE}/releases/notes.html"),),
-    }
-    feed = replace(feed, items=(replace(feed.items[0], **links), *feed.items[1:]))
+    notes = NotesLink(f"{SITE}/releases/{name}", "en", eddsa.sign_bytes(text, KEY), len(text))
+    full_notes = NotesLink(f"{SITE}/releases/notes.html")
+    newest = replace(feed.items[0], release_notes=(notes,), full_release_notes=(full_notes,))
+    feed = replace(feed, items=(newest, *feed.items[1:]))
     pages = (
         PublicPage(name, text, HTML, versioned=True),
         PublicPage("notes.html", full, HTML, versioned=False),
