@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import msgspec
@@ -12,7 +11,6 @@ from starlette.responses import Response
 
 from app.openai.errors import INVALID, ApiError
 
-log = logging.getLogger("app.server")
 _encoder = msgspec.json.Encoder()
 
 
@@ -24,6 +22,11 @@ class Json(Response):
     def render(self, content: Any) -> bytes:
         """Encode `content`."""
         return _encoder.encode(content)
+
+
+def client_left() -> ApiError:
+    """Make the answer to nobody; 499 is nginx's status for it, and only a log will see it."""
+    return ApiError(499, "The client has left.", code="client_left")
 
 
 def error_response(error: ApiError, headers: dict[str, str] | None = None) -> Json:
@@ -52,8 +55,12 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     return error_response(ApiError(error.status_code, message, code=code), headers)
 
 
+async def on_disconnect(request: Request, error: Exception) -> Response:
+    """Answer nobody: the client left while it was sending."""
+    return await on_api_error(request, client_left())
+
+
 async def on_crash(request: Request, error: Exception) -> Response:
     """Answer what nobody foresaw. What it was is in the log, not in the answer."""
-    log.error("a request failed", exc_info=error)
     message = "The server failed on this request. Its log says why."
     return error_response(ApiError(500, message, type="server_error", code="internal_error"))

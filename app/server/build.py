@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from app.cursor.client import Bridge
 from app.openai.errors import ApiError
-from app.server.answers import on_api_error, on_crash, on_http_error
+from app.server.answers import on_api_error, on_crash, on_disconnect, on_http_error
 from app.server.chat import create_completion, create_old_completion
 from app.server.health import health
 from app.server.models import get_model, list_models
@@ -43,7 +44,12 @@ def build(settings: Settings, address: Address, bridge: Bridge | None = None) ->
     app = Starlette(
         routes=_routes(),
         middleware=[Middleware(Door, origins=settings.origins)],
-        exception_handlers={ApiError: on_api_error, HTTPException: on_http_error, Exception: on_crash},
+        exception_handlers={
+            ClientDisconnect: on_disconnect,
+            ApiError: on_api_error,
+            HTTPException: on_http_error,
+            Exception: on_crash,
+        },
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +17,7 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
+from starlette.types import Scope
 
 from app.openai.usage import Usage
 
@@ -23,6 +26,7 @@ MAX_BYTES = 2_000_000
 KEPT = 5
 LONGEST = 2000  # characters of a message
 _encoder = msgspec.json.Encoder()
+requests = logging.getLogger("app.requests")
 
 
 def note(request: Request, *, usage: Usage | None = None, **values: str | int | bool | None) -> None:
@@ -33,14 +37,42 @@ def note(request: Request, *, usage: Usage | None = None, **values: str | int | 
         noted.update(tokens_in=usage.prompt, tokens_out=usage.completion)
 
 
+@dataclass(slots=True)
+class Visit:
+    """One request, as it is logged. `status` is 0 until there is an answer."""
+
+    id: str
+    status: int = 0
+
+
+@contextmanager
+def logged(scope: Scope) -> Iterator[Visit]:
+    """Log one request when its answer is sent; a good answer of /health, which is polled, is not."""
+    visit = Visit(f"req_{secrets.token_hex(12)}")
+    began = time.perf_counter()
+    try:
+        yield visit
+    finally:
+        if scope["path"] != "/health" or visit.status != 200:
+            fields = {
+                "request": visit.id,
+                "method": scope["method"],
+                "path": scope["path"][:100],
+                "status": visit.status,
+                "ms": round((time.perf_counter() - began) * 1000, 1),
+                **scope.get("app.notes", {}),
+            }
+            requests.info("request", extra={"fields": fields})
+
+
 class Lines(logging.Formatter):
     """Formats records as JSON lines. An exception is logged as its type and where, without its message,
     which may quote what a user wrote.
     """
 
-    def __init__(self, secrets: tuple[str, ...] = ()) -> None:
+    def __init__(self, hidden: tuple[str, ...] = ()) -> None:
         super().__init__()
-        self.secrets = tuple(secret for secret in secrets if secret)
+        self.hidden = tuple(secret for secret in hidden if secret)
 
     def format(self, record: logging.LogRecord) -> str:
         """Give one line."""
@@ -60,7 +92,7 @@ class Lines(logging.Formatter):
         return f"{stamp}.{int(seconds % 1 * 1000):03d}Z"
 
     def _masked(self, text: str) -> str:
-        for secret in self.secrets:
+        for secret in self.hidden:
             text = text.replace(secret, "***")
         return text
 
@@ -68,6 +100,22 @@ class Lines(logging.Formatter):
 def _frames(trace: TracebackType | None) -> list[str]:
     frames = traceback.extract_tb(trace)[-8:]
     return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+class _Plain(logging.Formatter):
+    """Formats records for a terminal; as in the file, an exception's message is left out."""
+
+    def formatException(self, ei: Any) -> str:
+        """Give the exception's type and where it was raised."""
+        return f"{ei[0].__name__} at {', '.join(_frames(ei[2]))}"
+
+
+def warn_on_stderr() -> None:
+    """Show warnings and errors to whoever started the server."""
+    logging.basicConfig(handlers=[logging.StreamHandler()])
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.WARNING)
+        handler.setFormatter(_Plain("%(levelname)s %(name)s: %(message)s"))
 
 
 class _Private(RotatingFileHandler):
@@ -81,7 +129,7 @@ class _Private(RotatingFileHandler):
 
 
 @contextmanager
-def logging_to(folder: Path, *, secrets: tuple[str, ...] = ()) -> Iterator[Path | None]:
+def logging_to(folder: Path, *, hidden: tuple[str, ...] = ()) -> Iterator[Path | None]:
     """Log the app's records to a file in `folder` while the block runs; None if it cannot be written."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,7 +137,7 @@ def logging_to(folder: Path, *, secrets: tuple[str, ...] = ()) -> Iterator[Path 
     except OSError:
         yield None  # a server without a log is of more use than none
         return
-    handler.setFormatter(Lines(secrets))
+    handler.setFormatter(Lines(hidden))
     root, own = logging.getLogger(), logging.getLogger("app")
     level = own.level
     own.setLevel(logging.INFO)

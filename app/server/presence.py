@@ -12,14 +12,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.openai.errors import ApiError
+from app.server.answers import client_left
 
 T = TypeVar("T")
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
-
-
-def client_left() -> ApiError:
-    """Make the answer to nobody; 499 is nginx's status for it, and only a log will see it."""
-    return ApiError(499, "The client has left.", code="client_left")
 
 
 async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.openai.errors import ApiError
 from app.server.answers import error_response
+from app.server.logs import Visit, logged
+from app.server.protocol import MAX_HEAD, head_too_big
 
 MAX_BODY = 64 * 1024 * 1024
 METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
@@ -56,7 +58,7 @@ def _own(origin: str, host: str) -> bool:
 
 
 class Door:
-    """ASGI middleware: refuses what `refusal` names, bounds bodies, answers OPTIONS with 204."""
+    """ASGI middleware: refuses what `refusal` names, bounds requests, answers OPTIONS with 204, logs."""
 
     def __init__(self, app: ASGIApp, *, origins: Collection[str] = (), max_body: int = MAX_BODY) -> None:
         self.app = app
@@ -69,17 +71,24 @@ class Door:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        error = refusal(headers, origins=self.origins) or self._too_big(headers)
-        if error is not None:
-            await error_response(error, {"connection": "close"})(scope, receive, send)
-        elif scope["method"] == "OPTIONS":
-            await _no_content(send, self._cors(headers))
-        else:
-            await self.app(scope, self._bounded(receive), self._with_cors(send, headers))
+        error = refusal(headers, origins=self.origins) or self._too_big(scope, headers)
+        with logged(scope) as visit:
+            if error is not None:
+                response = error_response(error, {"connection": "close"})
+                await response(scope, receive, _marked(send, visit, []))
+                return
+            extra = _cors(headers)
+            if scope["method"] == "OPTIONS":
+                await _no_content(_marked(send, visit, extra))
+            else:
+                await self.app(scope, self._bounded(receive), _marked(send, visit, extra))
 
-    def _too_big(self, headers: Headers) -> ApiError | None:
+    def _too_big(self, scope: Scope, headers: Headers) -> ApiError | None:
+        line = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+        if line + sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
+            return head_too_big()
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) <= self.max_body:
+        if length.isascii() and length.isdecimal() and len(length) < 20 and int(length) <= self.max_body:
             return None
         return too_big(self.max_body)
 
@@ -96,28 +105,32 @@ class Door:
 
         return bounded
 
-    def _cors(self, headers: Headers) -> list[tuple[bytes, bytes]]:
-        origin = headers.get("origin")
-        if origin is None:
-            return []
-        return [
-            (b"access-control-allow-origin", origin.encode("latin-1")),
-            (b"access-control-allow-methods", METHODS.encode()),
-            (b"access-control-allow-headers", b"authorization, content-type, x-session-affinity"),
-            (b"vary", b"Origin"),
-        ]
 
-    def _with_cors(self, send: Send, headers: Headers) -> Send:
-        extra = self._cors(headers)
-        if not extra:
-            return send
+def _cors(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Give the headers that let the page of an origin that was let in read the answer."""
+    origin = headers.get("origin")
+    if origin is None:
+        return []
+    asked = headers.get("access-control-request-headers", "authorization, content-type")
+    return [
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-allow-methods", METHODS.encode()),
+        (b"access-control-allow-headers", asked.encode("latin-1")),
+        (b"access-control-expose-headers", b"x-request-id"),
+        (b"vary", b"Origin"),
+    ]
 
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *extra]
-            await send(message)
 
-        return sending
+def _marked(send: Send, visit: Visit, extra: list[tuple[bytes, bytes]]) -> Send:
+    """Add the request's id and `extra` to the answer's headers, and note its status."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            visit.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", visit.id.encode()), *extra]
+        await send(message)
+
+    return sending
 
 
 def too_big(limit: int) -> ApiError:
@@ -127,7 +140,7 @@ def too_big(limit: int) -> ApiError:
     )
 
 
-async def _no_content(send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+async def _no_content(send: Send) -> None:
     allow = (b"allow", METHODS.encode())
-    await send({"type": "http.response.start", "status": 204, "headers": [allow, *headers]})
+    await send({"type": "http.response.start", "status": 204, "headers": [allow]})
     await send({"type": "http.response.body", "body": b""})

@@ -18,6 +18,8 @@ from starlette.applications import Starlette
 from app.cursor.client import Bridge
 from app.errors import AppError
 from app.server.build import build
+from app.server.logs import logging_to, warn_on_stderr
+from app.server.protocol import Patient
 from app.server.security import is_loopback
 from app.server.state import Address
 from app.settings import Settings
@@ -59,8 +61,11 @@ def _bind(host: str, port: int) -> socket.socket | None:
 
 def run(settings: Settings, *, host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM; the bridge is ended before this returns."""
-    with contextlib.closing(listen(host, port)) as listener:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(listen(host, port)))
         address = Address(host, listener.getsockname()[1])
+        warn_on_stderr()
+        stack.enter_context(logging_to(settings.data_dir / "logs", hidden=(settings.key or "",)))
         if port not in (0, address.port):
             _say(f"Port {port} is busy; using {address.port} instead.")
         _say(f"{NAME} {version()} on {address.url}/v1")
@@ -97,6 +102,7 @@ def _config(application: Starlette) -> uvicorn.Config:
         application,
         log_config=None,
         access_log=False,
+        http=Patient,
         ws="none",
         proxy_headers=False,  # nobody stands between a client and this server
         lifespan="on",
