@@ -18,6 +18,7 @@ from lxml import etree
 from appcast.client import GROUPS, channel_of
 from appcast.feed import Feed, FeedFault, Item, merge
 from appcast.versions import compare
+from appcast.versions import key as order
 
 MAXIMUM_VERSIONS = 3
 NAMESPACE = "tag:standardagents.ai,2026:appcast"
@@ -103,8 +104,9 @@ def record(feed: Feed, signed: Identity) -> Feed:
     """
     past = list(identities(feed))
     if past and past[-1].same_signers(signed):
-        last = max(past[-1].last, signed.last, key=functools.cmp_to_key(compare))
-        past[-1] = replace(past[-1], team=signed.team, last=last)
+        first = min(past[-1].first, signed.first, key=order)  # channels rise each on their own
+        last = max(past[-1].last, signed.last, key=order)
+        past[-1] = replace(past[-1], team=signed.team, first=first, last=last)
     else:
         past.append(signed)
     others = tuple(text for text in feed.extra if etree.fromstring(text).tag != _IDENTITY)

@@ -128,10 +128,10 @@ def test_who_signed_is_remembered_a_line_for_each_change():
     feed = Feed("t")
     for build in ["10", "11", "9.5"]:
         feed = record(feed, replace(SIGNED, first=build, last=build))
-    assert identities(feed) == (replace(SIGNED, last="11"),)
+    assert identities(feed) == (replace(SIGNED, first="9.5", last="11"),)
     renewed = replace(SIGNED, certificate="cd" * 32, first="12", last="12")
     feed = record(feed, renewed)
-    assert identities(feed) == (replace(SIGNED, last="11"), renewed)
+    assert identities(feed) == (replace(SIGNED, first="9.5", last="11"), renewed)
 
 
 def test_the_record_survives_writing_and_reading_and_the_items():
