@@ -1,9 +1,8 @@
-"""The command line: `python -m app serve`, `python -m app version`."""
+"""The command line: `python -m app serve`, `bridge`, `version`."""
 
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +15,9 @@ EPILOG = """environment:
   CURSOR_SDK_BRIDGE_RUNTIME         the Bun or Node (22.13 or later) to use
   CURSOR_SDK_BRIDGE_JS              the built bridge to use
   CURSOR_SDK_BRIDGE_RUN_TIMEOUT_MS  longest run (180000)
+  CURSOR_SDK_BRIDGE_PARK_MS         how long a run waits for a client's tools (600000)
+  CURSOR_SDK_BRIDGE_SANDBOX         a second wall around the bridge: auto, on, off
+  CURSOR_SDK_BRIDGE_HOST, _PORT, _TOKEN  for `bridge`: 127.0.0.1, 8792, and a token of its own
   API_FOR_CURSOR_DATA_DIR           where the app keeps its data
   API_FOR_CURSOR_RESPONSES_TOOLS    1 lets tools into /v1/responses
   API_FOR_CURSOR_ORIGINS            web origins to let in, separated by spaces
@@ -36,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--port", type=_port, default=DEFAULT_PORT, help="%(default)s; if busy, the next free of 20; 0: any"
     )
+    commands.add_parser("bridge", help="run only the bridge to Cursor, for another server; see docs/app.md")
     commands.add_parser("version", help="print the version")
     return top
 
@@ -47,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{NAME} {version()}\n")
         return 0
     try:
-        _serve(arguments.host, arguments.port)
+        _bridge() if arguments.command == "bridge" else _serve(arguments.host, arguments.port)
     except AppError as error:
         sys.stderr.write(f"{error}\n")
         return error.status
@@ -57,11 +60,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(host: str, port: int) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     settings = from_environment()
     from app.server.serve import run  # the server's imports, not needed for the other commands
 
     run(settings, host=host, port=port)
+
+
+def _bridge() -> None:
+    from app.cursor.alone import run
+
+    run()
 
 
 def _port(text: str) -> int:

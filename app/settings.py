@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from app.errors import AppError
 from app.version import NAME, resources
@@ -16,6 +17,8 @@ DEFAULT_PORT = 8787
 RUN_TIMEOUT_MS = 180_000
 PARK_MS = 600_000
 
+SandboxMode = Literal["auto", "off", "on"]
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -23,7 +26,9 @@ class Settings:
 
     `key` is the Cursor API key or None; `backend_url` replaces Cursor's own (for a stand-in); `bridge_js` and
     `runtime` override what is found; `park_ms` is how long a run waits for a
-    client's tools; `origins` are web origins allowed besides the server's own.
+    client's tools; `origins` are web origins allowed besides the server's own; `sandbox` says if the bridge
+    gets a second wall (app/cursor/sandbox.py), "auto" where it is known to work; `authorities` is a PEM file
+    of certificate authorities to trust besides the usual ones.
     """
 
     data_dir: Path
@@ -33,6 +38,8 @@ class Settings:
     runtime: Path | None = None
     run_timeout_ms: int = RUN_TIMEOUT_MS
     park_ms: int = PARK_MS
+    sandbox: SandboxMode = "auto"
+    authorities: Path | None = None
     origins: tuple[str, ...] = ()
     resource_dir: Path | None = None
     responses_tools: bool = False
@@ -51,6 +58,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         runtime=_path(environ, "CURSOR_SDK_BRIDGE_RUNTIME"),
         run_timeout_ms=_positive(environ, "CURSOR_SDK_BRIDGE_RUN_TIMEOUT_MS", RUN_TIMEOUT_MS),
         park_ms=_positive(environ, "CURSOR_SDK_BRIDGE_PARK_MS", PARK_MS),
+        sandbox=_sandbox(environ),
+        authorities=_path(environ, "NODE_EXTRA_CA_CERTS"),
         origins=tuple(environ.get("API_FOR_CURSOR_ORIGINS", "").split()),
         resource_dir=resources(environ),
         responses_tools=_switch(environ, "API_FOR_CURSOR_RESPONSES_TOOLS"),
@@ -81,6 +90,14 @@ def _switch(environ: Mapping[str, str], name: str) -> bool:
     if value not in ("", "0", "1", "false", "true", "no", "yes", "off", "on"):
         raise AppError(f"{name} is {value!r}", cure="give 1 or 0")
     return value in ("1", "true", "yes", "on")
+
+
+def _sandbox(environ: Mapping[str, str]) -> SandboxMode:
+    value = environ.get("CURSOR_SDK_BRIDGE_SANDBOX") or "auto"
+    modes: dict[str, SandboxMode] = {"auto": "auto", "off": "off", "on": "on"}
+    if value not in modes:
+        raise AppError(f"CURSOR_SDK_BRIDGE_SANDBOX is {value!r}", cure="say auto, on or off")
+    return modes[value]
 
 
 def _positive(environ: Mapping[str, str], name: str, default: int) -> int:

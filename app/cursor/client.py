@@ -10,9 +10,10 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.cursor import frames, process
+from app.cursor import frames, process, sandbox
 from app.cursor.conversation import Image, Prompt, Tool, ToolCall, Turn
 from app.cursor.runtime import Missing, Runtime, find
+from app.cursor.sandbox import Sandbox
 from app.settings import Settings
 
 State = Literal["starting", "ready", "restarting", "missing", "stopped"]
@@ -129,6 +130,7 @@ class Bridge:
         self.settings = settings
         self.state: State = "starting"
         self.runtime: Runtime | None = None
+        self.sandbox: Sandbox | None = None
         self.problem: str | None = None
         self._connection: Connection | None = None
         self._ready = asyncio.Event()
@@ -217,6 +219,7 @@ class Bridge:
             log.error("no runtime for the bridge: %s", self.problem)
             return
         self.runtime = found
+        self.sandbox = await asyncio.to_thread(self._find_sandbox, found)
         loop = asyncio.get_running_loop()
         delay = FIRST_DELAY
         while True:
@@ -230,10 +233,17 @@ class Bridge:
             delay = FIRST_DELAY if loop.time() - began > STEADY else min(delay * 2, LONGEST_DELAY)
             await asyncio.sleep(delay)
 
+    def _find_sandbox(self, runtime: Runtime) -> Sandbox | None:
+        try:
+            state = process.prepare_state(self.settings.data_dir)
+        except process.LaunchError:
+            return None  # the launch will say so
+        return sandbox.find(self.settings.sandbox, runtime, state)
+
     async def _live(self, runtime: Runtime) -> None:
         """Run one bridge process from start to end."""
         try:
-            link = await process.launch(runtime, self.settings)
+            link = await process.launch(runtime, self.settings, self.sandbox)
         except process.LaunchError as error:
             self.problem = str(error)
             log.error("%s", error)
@@ -242,7 +252,8 @@ class Bridge:
             self._connection = Connection(link)
             self.state, self.problem = "ready", None
             self._ready.set()
-            log.info("bridge ready in %s %s", link.ready.runtime, link.ready.version)
+            walls = "none" if self.sandbox is None else self.sandbox.name
+            log.info("bridge ready in %s %s, sandbox: %s", link.ready.runtime, link.ready.version, walls)
             await self._connection.serve()
         finally:
             self._ready.clear()

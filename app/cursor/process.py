@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import logging
 import secrets
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.cursor import frames
 from app.cursor.runtime import Runtime
+from app.cursor.sandbox import Sandbox
 from app.settings import Settings
 
 READY_TIMEOUT = 20.0  # seconds; a cold start on a slow disk takes two
@@ -26,6 +28,9 @@ STREAM_LIMIT = 1 << 20
 SOCKET_PATH_LIMIT = 100  # bytes; macOS allows 103
 LAST_WORDS = 10  # lines of stderr kept
 LONGEST_LINE = 300  # Node quotes the source line, and the bridge has lines of a megabyte
+RECORD = '{"log":'  # how app/bridge/src/log.mjs begins a line
+
+log = logging.getLogger("app.bridge")
 
 
 class LaunchError(Exception):
@@ -54,18 +59,29 @@ class _Tail:
         self.task = asyncio.create_task(self._read(stream))
 
     async def _read(self, stream: asyncio.StreamReader) -> None:
+        rest = b""
         while chunk := await stream.read(4096):
-            lines = (line.strip() for line in chunk.decode("utf-8", "replace").splitlines())
-            self.lines.extend(line for line in lines if 0 < len(line) < LONGEST_LINE)
+            *lines, rest = (rest + chunk).split(b"\n")
+            rest = rest[:LONGEST_LINE]
+            for line in lines:
+                self._take(line.decode("utf-8", "replace").strip())
+
+    def _take(self, line: str) -> None:
+        """Log the bridge's own records; keep the rest, which is for telling why a start failed."""
+        if line.startswith(RECORD):
+            log.info("bridge: %s", line)
+        elif 0 < len(line) < LONGEST_LINE:
+            self.lines.append(line)
 
 
-async def launch(runtime: Runtime, settings: Settings) -> Link:
+async def launch(runtime: Runtime, settings: Settings, sandbox: Sandbox | None = None) -> Link:
     """Start the bridge and wait until it has connected and said that it is ready. Raises LaunchError."""
     state = prepare_state(settings.data_dir)
     token = secrets.token_urlsafe(32)
     async with _listening() as (path, connected):
         environment = clean_environment(settings, state=state, socket=path, token=token)
-        process, tail = await _spawn(runtime, environment, cwd=state / "workspace")
+        argv = command(runtime, settings, sandbox, state=state, reachable=(path.parent,))
+        process, tail = await _spawn(argv, environment, cwd=state / "workspace")
         try:
             reader, writer, ready = await _handshake(process, connected, token)
         except BaseException as error:
@@ -100,17 +116,41 @@ def clean_environment(settings: Settings, *, state: Path, socket: Path, token: s
 
     PATH must be set, and to nothing: with a real one the SDK runs git.
     """
+    return {
+        **base_environment(settings, state=state),
+        "CURSOR_SDK_BRIDGE_SOCKET": str(socket),
+        "CURSOR_SDK_BRIDGE_TOKEN": token,
+    }
+
+
+def base_environment(settings: Settings, *, state: Path) -> dict[str, str]:
+    """Give what every bridge's environment has."""
     environment = {
         "PATH": "/nonexistent",
         "HOME": str(state),
         "TMPDIR": str(state / "tmp"),
         "TZ": "UTC",
-        "CURSOR_SDK_BRIDGE_SOCKET": str(socket),
-        "CURSOR_SDK_BRIDGE_TOKEN": token,
     }
     if settings.backend_url is not None:
         environment["CURSOR_BACKEND_URL"] = settings.backend_url
+    if settings.authorities is not None:
+        environment["NODE_EXTRA_CA_CERTS"] = str(settings.authorities)
     return environment
+
+
+def command(
+    runtime: Runtime,
+    settings: Settings,
+    sandbox: Sandbox | None,
+    *,
+    state: Path,
+    reachable: Sequence[Path] = (),
+) -> tuple[str, ...]:
+    """Give the bridge's command line, with the sandbox around it if there is one."""
+    if sandbox is None:
+        return runtime.argv
+    readable = [path for path in (settings.authorities,) if path is not None]
+    return sandbox.argv(runtime, state=state, readable=readable, reachable=reachable)
 
 
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -137,11 +177,11 @@ def _short_folder() -> str | None:
 
 
 async def _spawn(
-    runtime: Runtime, environment: dict[str, str], *, cwd: Path
+    argv: Sequence[str], environment: dict[str, str], *, cwd: Path
 ) -> tuple[asyncio.subprocess.Process, _Tail]:
     try:
         process = await asyncio.create_subprocess_exec(
-            *runtime.argv,
+            *argv,
             cwd=cwd,
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
@@ -150,7 +190,7 @@ async def _spawn(
             start_new_session=True,  # Ctrl-C is for the app, which then ends the bridge in order
         )
     except OSError as error:
-        raise LaunchError(f"{runtime.program} does not start: {error.strerror}") from error
+        raise LaunchError(f"{argv[0]} does not start: {error.strerror}") from error
     tail = _Tail()
     assert process.stderr is not None
     tail.follow(process.stderr)

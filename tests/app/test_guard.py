@@ -62,6 +62,12 @@ def cursor(cursor: CursorStandIn, node_modules: Path) -> CursorStandIn:
 
 
 @pytest.fixture
+def real(real: Settings) -> Settings:
+    """Without the second wall: the guard has to hold by itself."""
+    return dataclasses.replace(real, sandbox="off")
+
+
+@pytest.fixture
 def victim(tmp_path: Path) -> Victim:
     return Victim.make(tmp_path / "victim")
 
@@ -168,6 +174,24 @@ async def test_without_the_guard_there_is_harm(
     harm = victim.harm(cursor)
     assert "leak" in harm
     assert "made-write" in harm
+
+
+async def test_where_the_guard_fails_the_sandbox_holds(
+    real: Settings, cursor: CursorStandIn, victim: Victim, bun: Path, node_modules: Path, tmp_path: Path
+) -> None:
+    settings = with_guard(real, "vouch = () => true", bun, node_modules, tmp_path)
+    before = family(os.getpid())
+    async with running(dataclasses.replace(settings, sandbox="auto")) as bridge:
+        await collect(bridge, "hi")
+        if bridge.sandbox is None:
+            pytest.skip("this system has no bubblewrap, or does not allow it")
+        mine = family(os.getpid()) - before
+        with contextlib.suppress(RunFailed, TimeoutError):
+            await asyncio.wait_for(collect(bridge, victim.prompt("parallel=1")), 30)
+        assert family(os.getpid()) - before <= mine
+    harm = victim.harm(cursor)
+    assert set(harm) <= {"leak", "/probe/fetched"}  # the network is open, and what it gave was sent back
+    assert not any(b"TOPSECRET\n" in run.received or b"original" in run.received for run in cursor.runs)
 
 
 async def test_output_past_the_guard_ends_the_run(
