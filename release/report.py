@@ -140,7 +140,7 @@ def flatten(config: Config) -> list[tuple[str, Any]]:
     rows += [
         (key, getattr(config.profile, key)) for key in ("bundle_id_suffix", "require_clean", "require_tag")
     ]
-    tables = {"app": config.app, "image": config.image}
+    tables = {"app": config.app, "image": config.image, "feed": config.feed, "notes": config.notes}
     for name in ("signing", "notary", "sparkle", "publish"):
         tables[name] = getattr(config.profile, name)
     for table, values in tables.items():
