@@ -177,8 +177,10 @@ def _system_run(axes: Axes) -> Callable[[int, int], str]:
         start = "" if low.low is None else f"{'after ' if low.after else ''}{_short(low.low)}"
         if high.high is None:
             return start if low.after else f"{start} or later"
-        end = _short(high.high) if high.inclusive else f"before {_short(high.high)}"
-        return f"{start} to {end}" if start else ("up to " if high.inclusive else "") + end
+        end = _short(high.high)
+        if high.inclusive:
+            return f"{start} to {end}" if start else f"up to {end}"
+        return f"{start}, before {end}" if start else f"before {end}"
 
     return name
 

@@ -122,7 +122,12 @@ class _Run:
         if _is_image(path):
             inside = yield from self._image(path, folder / "volume", item)
         else:
-            yield "download-skipped", Path(enclosure.url.partition("?")[0]).name
+            name = Path(enclosure.url.partition("?")[0]).name
+            yield (
+                ("download-image", "it does not end as one")
+                if name.endswith(".dmg")
+                else ("download-skipped", name)
+            )
         keys = self._keys(inside)
         self.newest = inside or self.newest
         yield from self._bytes(enclosure, path, keys)
@@ -156,6 +161,7 @@ class _Run:
 
     def _image(self, path: Path, volume: Path, item: Item) -> _Found:
         """Yield what is wrong with a disk image; return what the app in it says, if it can be read."""
+        yield from _signature("the image", lambda: self._tools.verify_image(path, None).require())
         try:
             with self._tools.open_image(path) as disk:
                 for problem in disk.checksums()[:5]:
@@ -164,7 +170,6 @@ class _Run:
         except Fault as fault:
             yield "download-image", fault.what
             return None
-        yield from _signature("the image", lambda: self._tools.verify_image(path, None).require())
         apps = sorted(volume.glob("*.app"))
         if len(apps) != 1:
             yield "download-version", f"there are {len(apps)} apps in the image"

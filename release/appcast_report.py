@@ -15,6 +15,7 @@ from appcast.audience_merge import ANY, Group
 from appcast.client import Host, Selection, Why
 from appcast.feed import NotesLink
 from appcast.lint import Finding
+from appcast.lint_rules import DOWNLOAD_RULES, RULES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +37,7 @@ def findings(linted: Linted, console: Console, *, as_json: bool = False) -> None
         table.add_column(column, overflow="fold")
     for same in _together(linted.findings):
         first = same[0]
-        text = Text.assemble(first.what if len(same) == 1 else _common(same), (f"  {first.id}", "dim"))
+        text = Text.assemble(_common(same), (f"  {first.id}", "dim"))
         table.add_row(Text(first.severity, STYLES[first.severity]), text)
         if places := _places(same):
             table.add_row("", Text(places, "dim"))
@@ -98,23 +99,31 @@ def _together(found: Sequence[Finding]) -> Iterator[list[Finding]]:
     yield from by_rule.values()
 
 
+def _detail(one: Finding) -> str:
+    rule = RULES.get(one.id) or DOWNLOAD_RULES[one.id]
+    return one.what[len(rule.what) :].removeprefix(": ")
+
+
 def _common(same: Sequence[Finding]) -> str:
-    """Return what all findings of a rule say, and the detail if it is the same for all."""
-    texts = {each.what for each in same}
-    return texts.pop() if len(texts) == 1 else same[0].what.partition(": ")[0]
+    """Return what all findings of a rule say, with the detail if it is the same for all."""
+    first = same[0]
+    if len({each.what for each in same}) == 1:
+        return first.what
+    return first.what[: len(first.what) - len(_detail(first))].removesuffix(": ")
 
 
 def _places(same: Sequence[Finding]) -> str:
-    shown = [_place(each, same) for each in same[:PLACES]]
+    """Name the places: in one line, or a line each if each has its own detail."""
+    own = len({each.what for each in same}) > 1
+    shown = [_place(each, own) for each in same[:PLACES]]
     more = [f"and {len(same) - PLACES} more"] if len(same) > PLACES else []
-    return "; ".join(filter(None, [*shown, *more]))
+    return ("\n" if own else "; ").join(filter(None, [*shown, *more]))
 
 
-def _place(one: Finding, same: Sequence[Finding]) -> str:
+def _place(one: Finding, own: bool) -> str:
     words = [f"line {one.line}"] if one.line is not None else []
     words += [f"item {one.item}"] if one.item is not None else []
-    detail = one.what.partition(": ")[2] if len({each.what for each in same}) > 1 else ""
-    return ", ".join(words) + (f": {detail}" if detail else "")
+    return ", ".join(words) + (f": {_detail(one)}" if own else "")
 
 
 def _summary(linted: Linted, console: Console) -> None:
@@ -139,16 +148,17 @@ def _offers(groups: Sequence[Group], console: Console, *, against: bool = False)
     phased = any(group.groups != ANY for group in groups)
     names = ["channel"] * channels + ["has build", "macOS", "Mac"] + ["group"] * phased
     table = _table(*names, *(["was offered"] if against else []), "is offered", "")
-    last = groups[0].channels if groups else ""
+    last = ""
     for group in groups:
-        if group.channels != last:
-            table.add_section()
-            last = group.channels
+        if last not in ("", group.channels):
+            table.add_row()
         offer, before = group.row.offer, group.row.before
-        cells = [group.channels] * channels + [group.versions, group.systems, group.architectures]
-        cells += [group.groups] * phased
+        cells = [group.channels if group.channels != last else ""] * channels
+        cells += [group.versions, group.systems, group.architectures] + [group.groups] * phased
         cells += [_version(before)] if against and before is not None else []
-        table.add_row(*cells, Text(_version(offer), "" if offer.version is None else "green"), _how(offer))
+        lost = "bold red" if before is not None and before.version else ""
+        table.add_row(*cells, Text(_version(offer), "green" if offer.version else lost), _remark(offer))
+        last = group.channels
     console.print(table)
 
 
@@ -163,14 +173,22 @@ def _version(offer: Offer) -> str:
     return offer.version or "–"
 
 
-def _how(offer: Offer) -> str:
+def _remark(offer: Offer) -> str:
+    """Say why nothing is offered, or what is special about the offer."""
     if offer.version is None:
         return offer.why
     if offer.informational:
-        return "only announced, with a link"
-    words = ["critical"] * offer.critical + ["major upgrade"] * offer.major + ["by a delta"] * offer.delta
-    words += ["silently if the user agreed"] if offer.silent else ["asks first"]
+        return "announced only"
+    words = ["critical"] * offer.critical + ["by delta"] * offer.delta
+    words += ["major: asks first"] if offer.major else [] if offer.silent else ["asks first"]
     return ", ".join(words)
+
+
+def _how(offer: Offer) -> str:
+    if offer.version is None:
+        return offer.why
+    silent = "installed without asking, if the user agreed to that" if offer.silent else ""
+    return ", ".join(filter(None, [_remark(offer), silent]))
 
 
 def _selection_json(chosen: Selection, offer: Offer) -> dict[str, object]:

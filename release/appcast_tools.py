@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appcast import audience, xml
+from appcast.audience import Row
 from appcast.audience_merge import Axes, Group, merged
 from appcast.client import Host, Selection, select
 from appcast.feed import Feed, Item
@@ -132,8 +133,15 @@ def show(
     if before is not None:
         possible = audience.typical_hosts(feed, before)
         rows = audience.audience(feed, possible, now, before=before)
-        changed = merged([row for row in rows if row.offer != row.before], axes)
+        changed = merged([row for row in rows if _differs(row)], axes)
     return Shown(target, against, now, tuple(groups), tuple(changed), tuple(audience.rollouts(feed, now)))
+
+
+def _differs(row: Row) -> bool:
+    """Tell whether a host fares differently; why it is offered nothing is the same to it."""
+    if row.before is None or row.before.version is row.offer.version is None:
+        return False
+    return row.offer != row.before
 
 
 def choose(

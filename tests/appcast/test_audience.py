@@ -186,7 +186,7 @@ def test_intel_macs_left_behind_are_noticed():
 def test_old_systems_left_behind_are_noticed():
     after = feed(item(3, minimum_system_version="14.0.0"))
     assert lost(feed(item(2)), after) == (
-        "build below 2 on macOS 13 to before 14: 2 is offered now, nothing would be",
+        "build below 2 on macOS 13, before 14: 2 is offered now, nothing would be",
     )
 
 
