@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from release.services import Services
 
 KEY = "appcast.xml"
+JUDGED_BY_AUDIENCE = ("published-falls",)  # by require_no_regression, which knows whom it concerns
 STABLE = "stable"  # everybody's channel has a name here, though none in the feed
 
 
@@ -139,7 +140,7 @@ def published(services: Services) -> tuple[Feed, str] | None:
 def require_sound(data: bytes, config: Config, app: AppFacts, before: Feed | None) -> list[Finding]:
     """Lint the feed that is to be published; return its warnings. Raises FeedFault for errors."""
     findings = lint(data, base_url=config.feed_url, app=app, published=before)
-    errors = [one for one in findings if one.severity == "error"]
+    errors = [one for one in findings if one.severity == "error" and one.id not in JUDGED_BY_AUDIENCE]
     if errors:
         raise FeedFault(
             f"the feed would do harm: {errors[0].what}",

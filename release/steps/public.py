@@ -135,13 +135,13 @@ def _appcast_run(job: Job, advance: Advance) -> Facts:
     after = feed.feed_with(
         before, item, signed.identity(version.build), config, datetime.fromtimestamp(now, UTC)
     )
+    if not job.allow_regression:
+        feed.require_no_regression(before, after, datetime.now(UTC))
     data = eddsa.sign_feed(xml.render(after), job.services.signing_key)
     judged = replace(
         app, public_key=_signing_key(job)
     )  # by installed apps, while a key retires by its owners
     warnings = feed.require_sound(data, config, judged, before)
-    if not job.allow_regression:
-        feed.require_no_regression(before, after, datetime.now(UTC))
     write_atomic(job.places.appcast, data)
     note = f"{len(after.items)} items" + "".join(f"; {one.what}" for one in warnings[:3])
     return {"etag": None if found is None else found[1], "note": note}
