@@ -18,6 +18,8 @@ from release.pipeline import Advance, Needs, Step
 from release.steps.job import Facts, Job, paths, tools
 
 if TYPE_CHECKING:
+    from appcast.feed import Item
+    from appcast.lint import AppFacts
     from release.notes import Page
     from release.publish import PublicPage
 
@@ -114,37 +116,38 @@ def _appcast_run(job: Job, advance: Advance) -> Facts:
     from signing import eddsa
     from signing.verify import verify_image
 
-    config, version = job.config, job.version
     found = feed.published(job.services)
     before = None if found is None else found[0]
     signed = continuity.signed_by(verify_image(job.places.image), job.services)
-    continuity.require_continuity(continuity.installed_before(before, version.build), signed)
-    now = version.epoch if config.rehearsal else int(time.time())
+    continuity.require_continuity(continuity.installed_before(before, job.version.build), signed)
+    now = datetime.fromtimestamp(job.version.epoch if job.config.rehearsal else int(time.time()), UTC)
     app = feed.app_facts(job.places.app)
-    item = feed.item_for(
-        config,
-        version,
+    item = _item(job, app, now)
+    after = feed.feed_with(before, item, signed.identity(job.version.build), job.config, now)
+    if not job.allow_regression:
+        feed.require_no_regression(before, after, datetime.now(UTC))
+    data = eddsa.sign_feed(xml.render(after), job.services.signing_key)
+    judge = replace(app, public_key=_signing_key(job))  # while a key retires, installed apps have that one
+    warnings = feed.require_sound(data, job.config, judge, before)
+    write_atomic(job.places.appcast, data)
+    note = f"{len(after.items)} items" + "".join(f"; {one.what}" for one in warnings[:3])
+    return {"etag": None if found is None else found[1], "note": note}
+
+
+def _item(job: Job, app: AppFacts, now: datetime) -> Item:
+    from release import feed
+
+    return feed.item_for(
+        job.config,
+        job.version,
         app,
         image_name=job.places.image_name,
         signature=job.fact("eddsa", "signature"),
         length=job.fact("eddsa", "length"),
         notes=(job.places.pages / EMBEDDED).read_text("utf-8"),
-        now=now,
-        links=feed.links(config, job.fact("notes", "pages")),
+        now=int(now.timestamp()),
+        links=feed.links(job.config, job.fact("notes", "pages")),
     )
-    after = feed.feed_with(
-        before, item, signed.identity(version.build), config, datetime.fromtimestamp(now, UTC)
-    )
-    if not job.allow_regression:
-        feed.require_no_regression(before, after, datetime.now(UTC))
-    data = eddsa.sign_feed(xml.render(after), job.services.signing_key)
-    judged = replace(
-        app, public_key=_signing_key(job)
-    )  # by installed apps, while a key retires by its owners
-    warnings = feed.require_sound(data, config, judged, before)
-    write_atomic(job.places.appcast, data)
-    note = f"{len(after.items)} items" + "".join(f"; {one.what}" for one in warnings[:3])
-    return {"etag": None if found is None else found[1], "note": note}
 
 
 def _publish_needs(job: Job) -> Needs:
