@@ -38,7 +38,8 @@ async def on_api_error(request: Request, error: Exception) -> Response:
     """Answer an ApiError raised by an endpoint."""
     assert isinstance(error, ApiError)
     request.scope.setdefault("app.notes", {})["error"] = error.code
-    return error_response(error)
+    unread = {"connection": "close"} if error.status == 413 else None  # the rest of the body is not wanted
+    return error_response(error, unread)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

@@ -20,6 +20,7 @@ from app.openai.formats import correction, fault, unfenced
 from app.openai.limits import Cutter, Limits
 from app.openai.messages import Message
 from app.openai.usage import Usage, estimate
+from app.server.discretion import discreet
 
 Finish = Literal["stop", "length", "tool_calls"]
 
@@ -155,7 +156,8 @@ def counted(tokens: Tokens | None) -> Usage | None:
 
 def api_error(failure: RunFailed) -> ApiError:
     """Translate a failed run into what an OpenAI client understands."""
-    message = f"Cursor: {failure.message}"
+    said = discreet(failure.message)
+    message = f"Cursor: {said}"
     match failure.kind:
         case "authentication":
             return ApiError(401, message, type="authentication_error", code="cursor_unauthorized")
@@ -168,9 +170,9 @@ def api_error(failure: RunFailed) -> ApiError:
         case "unavailable":
             return ApiError(503, message, type="server_error", code="cursor_unavailable")
         case "bridge" if failure.retryable:
-            return ApiError(502, failure.message, type="server_error", code="sdk_bridge_lost")
+            return ApiError(502, said, type="server_error", code="sdk_bridge_lost")
         case "bridge":
-            return ApiError(503, failure.message, type="server_error", code="sdk_bridge_missing")
+            return ApiError(503, said, type="server_error", code="sdk_bridge_missing")
         case _:
             return ApiError(502, message, type="server_error", code="cursor_sdk_error")
 

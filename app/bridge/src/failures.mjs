@@ -5,7 +5,7 @@ import { AuthenticationError, ConfigurationError, NetworkError, RateLimitError }
 const PREFIXES = [
   [/^\[(unauthenticated|permission_denied)\]/, 'authentication', false],
   [/usage limit/i, 'rate_limit', false],
-  [/^\[resource_exhausted\]|too many requests|rate limit/i, 'rate_limit', true],
+  [/^\[resource_exhausted\]|too many requests|rate limit|\bHTTP 429\b/i, 'rate_limit', true],
   [/^\[(invalid_argument|not_found|failed_precondition)\]/, 'request', false],
   [/^\[(unavailable|deadline_exceeded|aborted)\]|^\[unknown\] \[aborted\]/, 'unavailable', true],
   [/without turnEnded|connection stalled/i, 'unavailable', true],
