@@ -13,7 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 DEEPEST = 120  # levels of schema and value; also what ends a $ref that leads to itself
-STEPS = 100_000  # schemas applied to values until checking ends: alternatives that nest double each time
+# Schemas applied to values until checking ends, since alternatives that nest double each time: some to begin
+# with, some for each value within the value, and never more than the last.
+STEPS, STEPS_EACH, MOST_STEPS = 5_000, 50, 300_000
 PATTERN_TEXT = 512  # characters of the longest text a pattern is tried on
 PATTERN_REPEATS = 4
 
@@ -26,12 +28,19 @@ class Walk:
     """One check from its start: the whole schema, for references, and how many steps are left."""
 
     whole: Any
-    left: int = STEPS
+    left: int
 
 
 def problem(value: Any, schema: Any) -> str | None:
     """Say what is wrong with `value`, and where, or None if `schema` allows it."""
-    return next(_check(value, schema, Walk(schema), "$", DEEPEST), None)
+    steps = min(STEPS + STEPS_EACH * _size(value), MOST_STEPS)
+    return next(_check(value, schema, Walk(schema, steps), "$", DEEPEST), None)
+
+
+def _size(value: Any) -> int:
+    """Count the values within `value`."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(_size, inner))
 
 
 def _check(value: Any, schema: Any, walk: Walk, where: str, depth: int) -> Problems:
