@@ -38,6 +38,7 @@ from appcast.names import (
 _FORMATS = ("html", "plain-text", "markdown")
 _VERSIONS = frozenset((f"{SPARKLE}version", f"{SPARKLE}shortVersionString"))
 _SIGNATURE = f"{SPARKLE}edSignature"
+_USUAL = {"url", "length", "type", _SIGNATURE}
 _RARE = {
     "dsa_signature": f"{SPARKLE}dsaSignature",
     "os": f"{SPARKLE}os",
@@ -46,10 +47,10 @@ _RARE = {
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _INTEGER = re.compile(r"\s*([+-]?[0-9]{1,18})")
 _DATE = re.compile(
-    "(?:[Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)[a-z]*, ([0-9]{1,2}) ([A-Za-z]{3})[a-z]* ([0-9]{4}) "
+    "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*, ([0-9]{1,2}) ([A-Z][a-z]{2})[a-z]* ([0-9]{4}) "
     "([0-9]{1,2}:[0-9]{2}:[0-9]{2}) ([+-][0-9]{2}:?[0-9]{2}|GMT|UTC|Z)"
 )
-_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: f"{number:02}" for number, name in enumerate(_NAMES, 1)}
 
 
@@ -88,23 +89,23 @@ def feed(root: etree._Element, channels: Iterable[etree._Element], base_url: str
 
 
 def _item(node: etree._Element, base_url: str | None) -> Item:
-    item = _OpenItem(line=node.sourceline)
+    item, texts, readers = _OpenItem(line=node.sourceline), ITEM_TEXTS, _READERS
     if node.attrib:
         _remember(item, node, "")
     for child in node:
         tag = child.tag
-        if (name := ITEM_TEXTS.get(tag)) is not None:
-            if not getattr(item, name) and (text := child.text) and not len(child) and not child.attrib:
+        if (name := texts.get(tag)) is not None:
+            if (text := child.text) and not getattr(item, name) and not child.attrib and not len(child):
                 setattr(item, name, text.strip() or None)  # nearly all are as plain as that
-                continue
-            known = _read_text(item, child, name)
-        elif (read := _READERS.get(tag)) is not None:
-            known = read(item, child, base_url)
-        else:
-            known = not isinstance(tag, str)  # comments go without saying
-        if not known:
+            elif not _read_text(item, child, name):
+                _leave(item, child)
+        elif (read := readers.get(tag)) is not None:
+            if not read(item, child, base_url):
+                _leave(item, child)
+        elif isinstance(tag, str):  # comments go without saying
             _leave(item, child)
-    _finish(item, base_url)
+    if base_url is not None or not item.version or (item.enclosure is not None and item.enclosure.extra):
+        _finish(item, base_url)
     item.__class__ = Item
     return cast(Item, item)
 
@@ -233,7 +234,7 @@ def _read_link(item: Any, node: etree._Element, base_url: str | None) -> bool:
         _resolved(url, base_url),
         attributes.pop(LANGUAGE, None),
         attributes.pop(_SIGNATURE, None),
-        _length(attributes.pop(f"{SPARKLE}length", None)),
+        _length(attributes.pop(f"{SPARKLE}length", "")),
         tuple(sorted(attributes.items())),
     )
     name = NOTES_LINKS[str(node.tag)]
@@ -249,29 +250,34 @@ def _read_enclosure(item: Any, node: etree._Element, base_url: str | None) -> bo
 
 
 def _enclosure(attributes: dict[str, str], base_url: str | None) -> Enclosure:
-    take = attributes.pop
-    url = take("url", "").strip().replace(" ", "%20")  # as Sparkle forgives it
-    length = _length(attributes.get("length"))
-    if length is not None:
-        del attributes["length"]
+    get = attributes.get
+    url, length = get("url", "").strip(), _length(get("length", ""))
+    if " " in url:
+        url = url.replace(" ", "%20")  # as Sparkle forgives it
     enclosure = _OpenEnclosure(
         url if base_url is None else _resolved(url, base_url),
         length,
-        take("type", "application/octet-stream"),
-        take(_SIGNATURE, None),
+        get("type", "application/octet-stream"),
+        get(_SIGNATURE),
     )
-    if attributes:
-        for name, attribute in _RARE.items():
-            setattr(enclosure, name, take(attribute, None))
-        enclosure.extra = tuple(sorted(attributes.items()))
+    if length is None or attributes.keys() != _USUAL:
+        _add_rare(enclosure, attributes)
     enclosure.__class__ = Enclosure
     return cast(Enclosure, enclosure)
+
+
+def _add_rare(enclosure: Any, attributes: dict[str, str]) -> None:
+    known = _USUAL if enclosure.length is not None else _USUAL - {"length"}
+    rest = {name: value for name, value in attributes.items() if name not in known}
+    for name, attribute in _RARE.items():
+        setattr(enclosure, name, rest.pop(attribute, None))
+    enclosure.extra = tuple(sorted(rest.items()))
 
 
 def _delta(node: etree._Element, base_url: str | None) -> Delta:
     attributes = _attributes(node)
     from_version = attributes.pop(DELTA_FROM)
-    size = _length(attributes.get(DELTA_SIZE))
+    size = _length(attributes.get(DELTA_SIZE, ""))
     if size is not None:
         del attributes[DELTA_SIZE]
     locales = tuple(filter(None, attributes.pop(DELTA_LOCALES, "").split(",")))
@@ -310,9 +316,9 @@ def _text(node: etree._Element) -> str | None:
     return text.strip() or None if text else None
 
 
-def _length(text: str | None) -> int | None:
-    digits = (text or "").strip()
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
+def _length(text: str) -> int | None:
+    digits = text.strip()
+    return int(digits) if digits.isdigit() and digits.isascii() and len(digits) < 20 else None
 
 
 def _date(text: str) -> datetime | None:
@@ -321,11 +327,18 @@ def _date(text: str) -> datetime | None:
     if found is None:
         return None
     day, month, year, time, zone = found.groups()
+    offset = zone if zone[0] in "+-" else "+0000"
     try:
-        offset = zone if zone[0] in "+-" else "+0000"
-        moment = datetime.fromisoformat(f"{year}-{_MONTHS[month.lower()]}-{day:0>2}T{time:0>8}{offset}")
-        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    except (KeyError, ValueError, OverflowError):
+        moment = datetime.fromisoformat(f"{year}-{_MONTHS[month]}-{day:0>2}T{time:0>8}{offset}")
+    except (KeyError, ValueError):
+        return None
+    return moment if moment.tzinfo is UTC else _utc(moment)
+
+
+def _utc(moment: datetime) -> datetime | None:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
         return None
 
 
