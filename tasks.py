@@ -292,19 +292,18 @@ def _python(*words: str) -> None:
 @task(
     name="lint",
     help={
-        "target": "the feed: a path or an address (default: dist/current/appcast.xml)",
+        "target": "the feed: a path or an address",
         "download": "look into the files it points to as well",
         "app": "the .app to compare with: its key, version, needs",
         "against": "the published feed to compare with: a path or an address",
         "strict": "let warnings fail, too",
         "json": "print JSON",
     },
-    positional=["target"],
 )
 @guarded
 def appcast_lint(
     c: Context,
-    target: str = "dist/current/appcast.xml",
+    target: str,
     download: bool = False,
     app: str = "",
     against: str = "",
@@ -337,7 +336,6 @@ def appcast_lint(
         "now": "at this moment: 2026-12-31T18:00",
         "json": "print JSON",
     },
-    positional=["target"],
 )
 @guarded
 def appcast_show(
@@ -371,7 +369,6 @@ def appcast_show(
         "json": "print JSON",
     },
     iterable=["channel"],
-    positional=["target"],
 )
 @guarded
 def appcast_select(
