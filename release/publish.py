@@ -53,6 +53,7 @@ class Publication:
     appcast: bytes
     feed_etag: str | None
     latest_name: str = ""
+    for_everybody: bool = True  # else `latest`, where the download button leads, stays as it is
     pages: tuple[PublicPage, ...] = ()
 
     @property
@@ -91,7 +92,7 @@ class Published:
     @property
     def note(self) -> str:
         """One line for the release's closing table."""
-        if all(placed.action == "unchanged" for placed in self.objects):
+        if all(placed.action in ("unchanged", "left") for placed in self.objects):
             return "public already, nothing sent"
         doings = (f"{placed.key.removeprefix(RELEASES)} {placed.action}" for placed in self.objects)
         return f"{self.sent / 1e6:.1f} MB sent: " + ", ".join(doings)
@@ -275,6 +276,8 @@ def _overtaken(public: bytes | None) -> Fault:
 def _place_latest(store: Store, release: Publication, digest: str, image: Placed, feed: Placed) -> Placed:
     key = release.latest_key
     now = store.head(key)
+    if not release.for_everybody:
+        return Placed(key, "left", image.size, now.etag if now else "")
     if now is not None and (now.sha256, now.size, now.cache_control) == (digest, image.size, SHORT):
         return Placed(key, "unchanged", image.size, now.etag)
     public = store.head(FEED_KEY)

@@ -51,11 +51,9 @@ def verify_public(
 ) -> Verification:
     """Download and check a release; `workdir` is emptied first and left with what was downloaded.
 
-    `trust_pem`: the certificate that must have signed image and app, None to accept any consistent chain.
-    `signed_by`: the public key that must have signed image and feed, if not the app's own (a key retires, and
-    installed apps trust that one). `mac` runs macOS's own tools too; only a Mac has them, and only Apple's
-    notarization satisfies them.
-    Raises Fault NETWORK if the site cannot be reached at all; whatever else is wrong becomes a row.
+    `trust_pem`: the certificate that must have signed, None to accept any consistent chain. `signed_by`: the key
+    of image and feed if not the app's own, as while one retires. `mac` runs macOS's own tools, on a Mac. Raises
+    Fault NETWORK if the site cannot be reached; whatever else is wrong becomes a row.
     """
     shutil.rmtree(workdir, ignore_errors=True)
     workdir.mkdir(parents=True)
@@ -153,7 +151,10 @@ class _Public:
         url = feed.item.enclosure.url
         path = workdir / "image.dmg"
         image = self._rows.run("image", lambda: self._image(url, path, feed.item))
-        self._rows.run("download button", lambda: self._button(image))
+        if feed.item.channel:
+            self._rows.skip("download button", f"the channel {feed.item.channel} has none")
+        else:
+            self._rows.run("download button", lambda: self._button(image))
         self._rows.run("ranges", lambda: self._ranges(url, image))
         self._rows.run("image caching", lambda: self._caching(url, IMMUTABLE))
         return image

@@ -162,6 +162,7 @@ def _publish_needs(job: Job) -> Needs:
 
 
 def _publish_run(job: Job, advance: Advance) -> Facts:
+    from release.feed import STABLE
     from release.publish import Publication, publish
 
     publication = Publication(
@@ -171,6 +172,7 @@ def _publish_run(job: Job, advance: Advance) -> Facts:
         dmg=job.places.image,
         dmg_name=job.places.image_name,
         latest_name=job.config.image.latest,
+        for_everybody=job.config.feed.channel == STABLE,
         pages=tuple(_public_page(job, page) for page in job.fact("notes", "pages")),
         appcast=job.places.appcast.read_bytes(),
         feed_etag=job.fact("appcast", "etag"),

@@ -74,3 +74,13 @@ def test_notes_of_another_length_are_refused(tmp_path):
     longer = replace(release.pages[0], data=release.pages[0].data + b" ")
     with pytest.raises(Fault, match="does not hold"):
         publish(store, replace(release, pages=(longer, release.pages[1])))
+
+
+def test_a_release_for_few_leaves_the_download_button_alone(tmp_path):
+    store, latest = MemoryStore(), "releases/API-for-Cursor-latest.dmg"
+    beta = replace(publication(tmp_path, "57"), for_everybody=False)
+    assert publish(store, beta).objects[-1].action == "left" and latest not in store.objects
+    publish(store, next_release(store, tmp_path, "58"))
+    before = store.objects[latest]
+    publish(store, replace(next_release(store, tmp_path, "59"), for_everybody=False))
+    assert store.objects[latest] == before
