@@ -68,6 +68,7 @@ def _twin(sealed: type) -> Any:
 
 
 _OpenFeed, _OpenItem, _OpenEnclosure = _twin(Feed), _twin(Item), _twin(Enclosure)
+_LISTS = ("extra", "attributes", "translations", *NOTES_LINKS.values())
 _TAGGED = Critical()  # by the old <sparkle:tags>, which <sparkle:criticalUpdate> overrules
 
 
@@ -83,6 +84,7 @@ def feed(root: etree._Element, channels: Iterable[etree._Element], base_url: str
                 items.append(_item(child, base_url))
             elif isinstance(tag, str) and not (tag in CHANNEL_TEXTS and _read_text(whole, child, tag)):
                 _leave(whole, child)
+    _close(whole, ("extra", "attributes"))
     whole.title, whole.items = whole.title or "", tuple(items)
     whole.__class__ = Feed
     return cast(Feed, whole)
@@ -106,6 +108,7 @@ def _item(node: etree._Element, base_url: str | None) -> Item:
             _leave(item, child)
     if base_url is not None or not item.version or (item.enclosure is not None and item.enclosure.extra):
         _finish(item, base_url)
+    _close(item, _LISTS)
     item.__class__ = Item
     return cast(Item, item)
 
@@ -150,7 +153,7 @@ def _read_description(item: Any, node: etree._Element, _: str | None) -> bool:
         language, named = node.get(LANGUAGE), str(node.get(f"{SPARKLE}format", "")).lower()
         format_ = named if named in _FORMATS else "html"
     if item.description is not None:
-        item.translations += (Description(text, language, cast(NotesFormat, format_)),)
+        _append(item, "translations", Description(text, language, cast(NotesFormat, format_)))
         return True
     item.description, item.description_language, item.description_format = text, language, format_
     _remember(item, node, node.tag, (LANGUAGE, f"{SPARKLE}format"))
@@ -237,8 +240,7 @@ def _read_link(item: Any, node: etree._Element, base_url: str | None) -> bool:
         _length(attributes.pop(f"{SPARKLE}length", "")),
         tuple(sorted(attributes.items())),
     )
-    name = NOTES_LINKS[str(node.tag)]
-    setattr(item, name, (*getattr(item, name), link))
+    _append(item, NOTES_LINKS[str(node.tag)], link)
     return True
 
 
@@ -290,17 +292,34 @@ def _attributes(node: etree._Element) -> dict[str, str]:
 
 def _remember(holder: Any, node: etree._Element, tag: object, known: Collection[str] = ()) -> None:
     """Keep the attributes that the model has no field for."""
-    found = [(str(tag), name, value) for name, value in _attributes(node).items() if name not in known]
-    if found:
-        holder.attributes = tuple(sorted((*holder.attributes, *found)))
+    for name, value in sorted(_attributes(node).items()):
+        if name not in known:
+            _append(holder, "attributes", (str(tag), name, value))
 
 
 def _leave(holder: Any, node: etree._Element, known: Iterable[etree._Element] = ()) -> None:
     """Keep an element that the model does not know, or what it does not know of it."""
-    rest = copy.copy(node)
-    for at in sorted((node.index(child) for child in known), reverse=True):
-        del rest[at]
-    holder.extra += (_canonical(rest),)
+    rest, wanted = copy.copy(node), set(known)
+    if wanted:
+        for child, twin in zip(list(node), list(rest), strict=True):
+            if child in wanted:
+                rest.remove(twin)
+    _append(holder, "extra", _canonical(rest))
+
+
+def _append(holder: Any, name: str, value: object) -> None:
+    """Add to a tuple that is a list as long as its holder is open, so that long ones take no longer."""
+    values = getattr(holder, name)
+    if values:
+        values.append(value)
+    else:
+        setattr(holder, name, [value])
+
+
+def _close(holder: Any, names: Iterable[str]) -> None:
+    for name in names:
+        if values := getattr(holder, name):
+            setattr(holder, name, tuple(sorted(values) if name == "attributes" else values))
 
 
 def _resolved(url: str, base_url: str | None) -> str:

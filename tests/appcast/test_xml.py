@@ -1,4 +1,5 @@
 import contextlib
+import time
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 from typing import Any
@@ -238,6 +239,28 @@ def test_size_is_bounded():
     assert xml.parse(data, limit=len(data)).items
     with pytest.raises(FeedFault, match=rf"{len(data)} bytes; more than {len(data) - 1} are not read"):
         xml.parse(data, limit=len(data) - 1)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<y/>",
+        "<description>x</description>",
+        "<title a='1'/>",
+        "<sparkle:releaseNotesLink>https://e.test</sparkle:releaseNotesLink>",
+        "<sparkle:tags><sparkle:criticalUpdate/></sparkle:tags>",
+        "<pubDate>never</pubDate>",
+    ],
+)
+def test_feeds_full_of_one_thing_take_no_longer_than_they_are_long(piece):
+    def seconds(count: int) -> float:
+        data = feed(f"<item>{ITEM}{piece * count}<sparkle:deltas>{delta * count}<z/></sparkle:deltas></item>")
+        began = time.process_time()
+        xml.parse(data)
+        return time.process_time() - began
+
+    delta = "<enclosure url='a' sparkle:deltaFrom='1'/>"
+    assert seconds(8000) < 8 * seconds(2000) + 0.2  # four times the time; sixteen if it were quadratic
 
 
 def test_other_encodings_are_read():
