@@ -51,9 +51,9 @@ def verify_public(
 ) -> Verification:
     """Download and check a release; `workdir` is emptied first and left with what was downloaded.
 
-    `trust_pem`: the certificate that must have signed, None to accept any consistent chain. `signed_by`: the key
-    of image and feed if not the app's own, as while one retires. `mac` runs macOS's own tools, on a Mac. Raises
-    Fault NETWORK if the site cannot be reached; whatever else is wrong becomes a row.
+    `trust_pem`: the certificate that must have signed; None accepts any consistent chain. `signed_by`: the
+    key of image and feed if not the app's own, as while one retires. `mac` runs macOS's own tools, on a Mac.
+    Raises Fault NETWORK if the site cannot be reached; whatever else is wrong becomes a row.
     """
     shutil.rmtree(workdir, ignore_errors=True)
     workdir.mkdir(parents=True)
