@@ -119,6 +119,7 @@ def _rank(parts: _Parts, axes: Axes) -> tuple[int, ...]:
     samples = [stretch.sample for stretch in axes.stretches]
     return (
         min(axes.channels.index(str(one)) for one in parts[3]),
+        len(parts[3]),
         min(axes.versions.index(str(one)) for one in parts[0]),
         min(samples.index(str(one)) for one in parts[1]),
         min(ord(str(one)[0]) for one in parts[2]),

@@ -28,6 +28,7 @@ from signing.plan import plan_app
 from tests.signing import machos
 from tests.standins import signed
 
+ROOT = Path(__file__).resolve().parents[2]
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 OTHER = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -425,3 +426,45 @@ def test_findings_of_one_rule_stand_together(tmp_path):
     text = told(lambda c: appcast_report.findings(appcast_tools.lint(str(path), now=NOW), c))
     assert text.count("system-missing") == 1 and "and 4 more" in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+# the documentation
+
+
+@pytest.fixture
+def documented(tmp_path, monkeypatch) -> str:
+    """docs/appcast.md; its example feed lies in the working folder, with what it says to be public."""
+    text = (ROOT / "docs/appcast.md").read_text("utf-8")
+    example = text.partition("```xml\n")[2].partition("\n```")[0].encode() + b"\n"
+    whole = xml.parse(example)
+    assert xml.render(whole) == example  # just as a release writes it
+    broken = example.replace(b' length="', b' sparkle:length="', 1).replace(b"13.0.0", b"13.0")
+    monkeypatch.chdir(tmp_path)
+    Path("appcast.xml").write_bytes(example)
+    Path("public.xml").write_bytes(xml.render(replace(whole, items=whole.items[-1:])))
+    Path("broken.xml").write_bytes(broken.replace(b">beta<", b">beta testers<"))
+    return text
+
+
+def output(text: str, command: str) -> list[str]:
+    shown = text.partition(f"$ ./invoke appcast.{command}")[2].partition("\n")[2].partition("\n```")[0]
+    assert shown
+    return shown.splitlines()
+
+
+def lines(print_it: Callable[[Console], None]) -> list[str]:
+    return [line.rstrip() for line in told(print_it).rstrip().splitlines()]
+
+
+def test_the_docs_show_what_is_really_printed(documented):
+    now = appcast_tools.moment("2026-05-31")
+    shown = appcast_tools.show("appcast.xml", against="public.xml", now=now)
+    assert lines(lambda console: appcast_report.audience(shown, console)) == output(documented, "show")
+    host = appcast_tools.host_of("112", "14.5", group=6)
+    chosen = appcast_tools.choose("appcast.xml", host, now=now)
+    assert lines(lambda c: appcast_report.selection(chosen, host, c)) == output(documented, "select")
+    linted = appcast_tools.lint("broken.xml", now=now)
+    assert lines(lambda console: appcast_report.findings(linted, console)) == output(
+        documented, "lint broken"
+    )
+    assert appcast_tools.lint("appcast.xml", now=now).findings == ()
