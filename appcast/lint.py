@@ -18,8 +18,10 @@ from lxml import etree
 
 from appcast.feed import Feed, highest
 from appcast.lint_items import Entry, Scope, check, entry
-from appcast.lint_names import NAMESPACE, Hit, S, line_of
+from appcast.lint_names import Hit, line_of
 from appcast.lint_rules import DOWNLOAD_RULES, RULES, Severity
+from appcast.names import NAMESPACE
+from appcast.names import SPARKLE as S
 from appcast.versions import compare, is_safe
 from signing import eddsa
 

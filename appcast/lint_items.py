@@ -16,7 +16,9 @@ from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
 
-from appcast.lint_names import LANG, Hit, S, line_of, names
+from appcast.lint_names import Hit, line_of, names
+from appcast.names import LANGUAGE as LANG
+from appcast.names import SPARKLE as S
 from appcast.versions import compare, is_safe
 
 _LIMITS = ("minimumUpdateVersion", "minimumAutoupdateVersion", "ignoreSkippedUpgradesBelowVersion")

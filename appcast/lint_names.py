@@ -9,9 +9,8 @@ from typing import cast
 
 from lxml import etree
 
-NAMESPACE = "http://www.andymatuschak.org/xml-namespaces/sparkle"
-S = f"{{{NAMESPACE}}}"
-LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+from appcast.names import LANGUAGE as LANG
+from appcast.names import SPARKLE as S
 
 Hit = tuple[str, int | None, str]
 """A rule's id, the line, and a detail that completes the rule's sentence."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appcast import xml
+from appcast.feed import FeedFault
 from appcast.lint import AppFacts, Finding, finding, lint, worst
 from appcast.lint_items import date
 from appcast.lint_rules import DOWNLOAD_RULES, RULES
@@ -409,3 +410,42 @@ def escaped(text: str) -> str:
 def test_findings_of_all_rules_can_be_made():
     for rule in (*RULES, *DOWNLOAD_RULES):
         assert finding(rule, 1, "x").what.endswith(": x")
+
+
+# what others make of the same feed
+
+SPOILT = {
+    "https:": "ftp:",
+    "<sparkle:version>2</sparkle:version>": "",
+    "<link>https://example.test/</link>": "",
+    ENCLOSURE: "",
+    'url="https://example.test/a-2.dmg"': "",
+    'length="10"': 'length="ten" sparkle:installationType="zip"',
+    "<item>": "<item/><item>",
+    "a-2.dmg": "a_2.dmg",
+    "pubDate": "pubdate",
+}
+
+
+@given(st.lists(st.sampled_from(sorted(SPOILT)), max_size=3, unique=True))
+def test_a_feed_that_sparkle_refuses_is_never_free_of_errors(changes):
+    text = feed(GOOD, old()).decode()
+    for change in changes:
+        text = text.replace(change, SPOILT[change], 1)
+    try:
+        xml.parse(text.encode(), base_url=BASE)
+    except FeedFault:
+        assert worst(lint(text.encode(), base_url=BASE)) == "error"
+
+
+@given(
+    st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)),
+    st.sampled_from(["+0000", "-0730", "+05:30", "GMT", "EST", ""]),
+    st.sampled_from(
+        ["%a, %d %b %Y %H:%M:%S", "%d %b %Y %H:%M:%S", "%A, %d %b %Y %H:%M:%S", "%a, %d %b %y %H:%M"]
+    ),
+)
+def test_lint_and_parser_read_the_same_dates(moment, zone, form):
+    text = f"{moment.strftime(form)} {zone}"
+    data = feed(item(date=f"<pubDate>{text}</pubDate>"))
+    assert xml.parse(data).items[0].published == date(text)
