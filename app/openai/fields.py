@@ -24,7 +24,24 @@ def decode_object(body: bytes) -> dict[str, Any]:
         raise invalid("Invalid JSON in request body") from None
     if not isinstance(data, dict):
         raise invalid("The request body must be a JSON object.", "body")
+    if body.count(b"{") + body.count(b"[") > DEEPEST and _deep(data):
+        raise invalid(f"The request body is nested deeper than {DEEPEST} levels.", "body")
     return data
+
+
+def _deep(data: Any) -> bool:
+    """Whether `data` has more than DEEPEST levels."""
+    level = [data]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, dict | list)
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def need(value: Any, kind: type[T], where: str) -> T:

@@ -98,6 +98,16 @@ def test_not_json(data: bytes) -> None:
         parse(data)
 
 
+@pytest.mark.parametrize("depth", [150, 250, 900, 970, 100_000])
+def test_nesting_is_bounded(depth: int) -> None:
+    data = b'{"messages":[{"role":"user","content":"x"}],"user":' + b"[" * depth + b"]" * depth + b"}"
+    if depth < 200:
+        assert parse(data).messages
+    else:
+        with pytest.raises(ApiError, match="nested deeper|Invalid JSON"):
+            parse(data)
+
+
 def test_not_an_object() -> None:
     with pytest.raises(ApiError) as caught:
         parse(b"[]")
