@@ -104,7 +104,7 @@ def test_nesting_is_bounded(depth: int) -> None:
     if depth < 200:
         assert parse(data).messages
     else:
-        with pytest.raises(ApiError, match="nested deeper|Invalid JSON"):
+        with pytest.raises(ApiError, match=r"nested deeper|Invalid JSON"):
             parse(data)
 
 
