@@ -29,7 +29,7 @@ from appcast.feed import (
     NotesLink,
 )
 from appcast.names import DELTA_FROM
-from appcast.versions import compare
+from appcast.versions import compare, key
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = 86_400
@@ -394,10 +394,19 @@ def test_selection_holds_what_it_promises(entries, host):
     if chosen.item is None:
         assert chosen.reason and chosen.delta is None and chosen.notes is None
         return
-    assert compare(chosen.item.version, host.version) == 1  # never an older or equal version
+    assert compare(host.version, chosen.item.version) == -1  # never an older or equal version
+    if not host.version.startswith("-"):  # where the comparator contradicts itself
+        assert compare(chosen.item.version, host.version) == 1
     assert chosen.reason is None and not (chosen.silent_allowed and (chosen.major or chosen.informational))
     passed = [one.item for one in chosen.considered if one.why in (Why.NOT_HIGHEST, Why.MAJOR_LATER)]
     assert chosen.major is False or all(is_major(other, host) for other in passed)
+
+
+@given(st.lists(versions, max_size=8), versions)
+def test_among_sound_versions_the_highest_is_taken(entries, version):
+    chosen = offered(*map(item, entries), host=Host(version, "15.0.0"))
+    highest = max([version, *entries], key=key)
+    assert chosen is None if compare(highest, version) == 0 else compare(chosen or "", highest) == 0
 
 
 @given(st.lists(items, max_size=8), hosts)
