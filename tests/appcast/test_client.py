@@ -409,10 +409,11 @@ def test_among_sound_versions_the_highest_is_taken(entries, version):
     assert chosen is None if compare(highest, version) == 0 else compare(chosen or "", highest) == 0
 
 
-@given(st.lists(items, max_size=8), hosts)
-def test_asking_never_gives_less(entries, host):
+@given(st.lists(st.tuples(items, versions), max_size=8), hosts, versions)
+def test_asking_never_gives_less(pairs, host, version):
     """What a background check finds, an explicit one finds too, or something newer of no lesser kind."""
-    feed = Feed("t", items=tuple(entries))
+    feed = Feed("t", items=tuple(replace(entry, version=sound) for entry, sound in pairs))
+    host = replace(host, version=version)
     quiet = select(feed, replace(host, user_initiated=False), NOW)
     asked = select(feed, replace(host, user_initiated=True), NOW)
     if quiet.item is not None:
