@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TIMEOUT = (10, 120)
 PIECE = 1 << 20
 MAX_ARCHIVE = 4 << 30
+SLACK = 16 << 20
 
 Advance = Callable[[int, int], None]
 _Found = Generator[tuple[str, str], None, AppFacts | None]
@@ -78,7 +79,11 @@ class _Progress:
 
 
 class _Failed(Exception):
-    """Why a file could not be had."""
+    """Why a file could not be had, and the rule that it breaks."""
+
+    def __init__(self, what: str, rule: str = "download-failed") -> None:
+        super().__init__(what)
+        self.rule = rule
 
 
 class _Run:
@@ -116,7 +121,7 @@ class _Run:
         try:
             self._download(enclosure, path)
         except _Failed as failed:
-            yield "download-failed", str(failed)
+            yield failed.rule, str(failed)
             return
         inside: AppFacts | None = None
         if _is_image(path):
@@ -137,7 +142,7 @@ class _Run:
         try:
             self._download(enclosure, path)
         except _Failed as failed:
-            yield "download-failed", str(failed)
+            yield failed.rule, str(failed)
             return
         yield from self._bytes(enclosure, path, self._keys(None))
 
@@ -181,24 +186,24 @@ class _Run:
         import requests
 
         url = urljoin(self._base_url or "", enclosure.url)
-        limit = max(enclosure.length or MAX_ARCHIVE, 1) + 1
+        limit = min(2 * enclosure.length + SLACK if enclosure.length else MAX_ARCHIVE, MAX_ARCHIVE)
         try:
             with closing(self._session.get(url, stream=True, timeout=TIMEOUT)) as response:
                 if response.status_code != 200:
                     raise _Failed(f"{url} answers {response.status_code}")
-                self._write(response.iter_content(PIECE), path, min(limit, MAX_ARCHIVE))
+                self._write(response.iter_content(PIECE), path, limit)
         except (requests.RequestException, ValueError) as error:
             raise _Failed(f"{url}: {type(error).__name__}") from error
         self.files += 1
 
     def _write(self, pieces: Iterator[bytes], path: Path, limit: int) -> None:
-        """Write at most `limit` bytes: a file that is longer than the feed says is wrong whatever follows."""
+        """Write a file, but give up on one that does not end long after it should have."""
         with path.open("wb") as file:
             for piece in pieces:
-                file.write(piece[: limit - file.tell()])
+                file.write(piece)
                 self.progress(len(piece))
-                if file.tell() >= limit:
-                    return
+                if file.tell() > limit:
+                    raise _Failed(f"more than {limit:,} bytes, and no end to it", "download-length")
 
 
 def facts(app: Path) -> AppFacts:

@@ -127,10 +127,11 @@ def _place(one: Finding, own: bool) -> str:
 
 
 def _summary(linted: Linted, console: Console) -> None:
-    counts = [(linted.count(severity), severity) for severity in STYLES]
-    said = ", ".join(f"{count} {severity}{'s' * (count != 1)}" for count, severity in counts if count)
+    said = ", ".join(linted.counted())
     looked = (
-        "" if linted.files is None else f", {linted.files} files ({linted.size / 1e6:,.1f} MB) looked into"
+        ""
+        if linted.files is None
+        else f", {linted.files} file{'s' * (linted.files != 1)} ({linted.size / 1e6:,.1f} MB) looked into"
     )
     items = f"{linted.items} item{'s' * (linted.items != 1)}"
     if linted.findings:

@@ -42,13 +42,18 @@ class Linted:
         """Return the number of findings of one severity."""
         return sum(each.severity == severity for each in self.findings)
 
+    def counted(self) -> list[str]:
+        """Say how many there are of each severity that occurs: `2 errors`, `1 note`."""
+        counts = [(self.count(severity), severity) for severity in GRADES]
+        return [f"{count} {severity}{'s' * (count != 1)}" for count, severity in counts if count]
+
     def require(self, *, strict: bool = False) -> Linted:
         """Return itself; raise Fault, status APPCAST, if there is an error, or a warning and `strict`."""
         gravest = worst(self.findings)
         if gravest == "error" or (strict and gravest == "warning"):
-            count = f"{self.count('error')} errors, {self.count('warning')} warnings"
+            counts = ", ".join(self.counted())
             raise Fault(
-                f"the feed would do harm: {count}",
+                f"the feed would do harm: {counts}",
                 where=self.target,
                 cure="each finding above has its own",
                 status=Exit.APPCAST,
