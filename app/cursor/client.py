@@ -66,8 +66,7 @@ class Connection:
     async def serve(self) -> None:
         """Hand events to their runs until the bridge hangs up; then fail every run that is left."""
         try:
-            while True:
-                event = await frames.read(self.link.reader)
+            async for event in frames.read_all(self.link.reader):
                 queue = self._runs.get(getattr(event, "id", 0))
                 if queue is not None:
                     queue.put_nowait(event)

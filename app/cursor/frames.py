@@ -7,11 +7,13 @@ event (`event`); `id` says which run they belong to.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 
 MAX_FRAME = 128 * 1024 * 1024
+CHUNK = 65_536
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
@@ -107,7 +109,28 @@ def encode(message: dict[str, Any]) -> bytes:
 
 async def read(reader: asyncio.StreamReader) -> Event:
     """Read the next event. Raises IncompleteReadError at the end, ValueError on what is no event."""
-    size = int.from_bytes(await reader.readexactly(4), "big")
+    return _decoder.decode(await reader.readexactly(_size(await reader.readexactly(4))))
+
+
+async def read_all(reader: asyncio.StreamReader) -> AsyncIterator[Event]:
+    """Read events until the end, as many at a time as have arrived. Raises as `read`."""
+    data = b""
+    while True:
+        at = 0
+        while len(data) - at >= 4 and (end := at + 4 + _size(data[at : at + 4])) <= len(data):
+            yield _decoder.decode(memoryview(data)[at + 4 : end])
+            at = end
+        data = data[at:]
+        if len(data) > CHUNK:  # one long event: the rest of it in one piece
+            data += await reader.readexactly(4 + _size(data[:4]) - len(data))
+        elif chunk := await reader.read(CHUNK):
+            data += chunk
+        else:
+            raise asyncio.IncompleteReadError(data, None)
+
+
+def _size(head: bytes) -> int:
+    size = int.from_bytes(head, "big")
     if size > MAX_FRAME:
         raise ValueError(f"a frame of {size} bytes is too long")
-    return _decoder.decode(await reader.readexactly(size))
+    return size

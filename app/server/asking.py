@@ -12,6 +12,7 @@ from app.openai.chat import Request
 from app.openai.errors import ApiError, no_such_model
 from app.openai.images import Remote
 from app.openai.messages import remotes, turns
+from app.server.presence import unless_left
 from app.server.state import State, state_of
 
 NO_KEY = "No Cursor API key is set. Set CURSOR_API_KEY (cursor.com, Settings, API Keys) and start again."
@@ -60,14 +61,13 @@ async def make_prompt(
     """Make the prompt, with `before` in front; fetches pictures that are elsewhere. Raises ApiError."""
     model = require_model(asked.model)
     key = require_key(state_of(request))
-    fetched = await _fetch(remotes(asked.messages))
+    wanted = remotes(asked.messages)
+    fetched = await unless_left(request, _fetch(wanted)) if wanted else {}
     conversation = (*before, *turns(asked.messages, fetched))
     return Prompt(model, key, conversation, asked.constraints(), asked.offer.tools, session)
 
 
 async def _fetch(wanted: tuple[Remote, ...]) -> dict[Remote, Image]:
-    if not wanted:
-        return {}
     from app.server.fetch import fetch  # what it needs is of no use to most requests
 
     images = await asyncio.gather(*(fetch(remote.url) for remote in wanted))

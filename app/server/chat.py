@@ -41,7 +41,7 @@ async def _answer(
     request: HttpRequest, parse: Callable[[bytes], Request], bodies: type[Bodies], prefix: str
 ) -> Response:
     asked = parse(await read_body(request))
-    prompt = await unless_left(request, make_prompt(request, asked, session_of(request)))
+    prompt = await make_prompt(request, asked, session_of(request))
     note(request, model=prompt.model.id, stream=asked.stream)
     answer = bodies(f"{prefix}-{secrets.token_hex(14)}", int(time.time()), prompt.model.id)
     pieces = play(state_of(request).bridge, prompt, asked)

@@ -76,7 +76,7 @@ async def create_response(request: HttpRequest) -> Response:
     state = state_of(request)
     body = await read_body(request)
     asked = parse(body, tools=state.settings.responses_tools)
-    job = await unless_left(request, _job(request, asked, len(body)))
+    job = await _job(request, asked, len(body))
     note(request, model=job.prompt.model.id, stream=asked.asked.stream)
     pieces = play(state.bridge, job.prompt, asked.asked)
     if asked.asked.stream:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,6 +24,7 @@ MAX_BODY = 64 * 1024 * 1024
 METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether `host`, a name or an address without brackets, can only mean this machine."""
     if host.lower() == "localhost":
