@@ -200,6 +200,7 @@ def test_the_log_has_no_key_and_no_prompt(real: Settings, tmp_path: Path) -> Non
         for words in ("my private question", "my private question [[scenario:error_midway]]"):
             bridge.events(bridge.ask(words))
         assert bridge.ask("my private question", key="a_bad_key").status_code == 401
+        wait_for(lambda: bridge.log.read_text().count('{"log":"run"') == 3)
         log = bridge.log.read_text()
     assert log.count('{"log":"run"') == 3
     for secret in (KEY, TOKEN, "bad_key", "private question", "stand-in", "boom"):

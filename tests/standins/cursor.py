@@ -1,4 +1,4 @@
-"""A stand-in for Cursor's backend that the unmodified SDK talks to: Connect over HTTP/1.1.
+"""A stand-in for Cursor's backend that the unmodified SDK talks to: Connect over HTTP/1.1 or HTTP/2.
 
 The SDK sends its side of a run through unary BidiAppend calls and reads the other side from RunSSE.
 What is played is chosen by the prompt: see cursor_scenarios. In a test:
@@ -7,25 +7,27 @@ What is played is chosen by the prompt: see cursor_scenarios. In a test:
         ...CURSOR_BACKEND_URL=cursor.url...
         assert cursor.runs[0].prompt == ...
 
-or alone: `python -m tests.standins.cursor --port 0` prints its URL. A key with "bad" in it is refused; with
-"busy" in it the key exchange answers 503.
+or alone: `python -m tests.standins.cursor --port 0 --tls FILE` prints its URLs. A key with "bad"
+in it is refused; with "busy" in it the key exchange answers 503.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -33,6 +35,9 @@ from tests.standins import cursor_messages as agent
 from tests.standins import cursor_wire as wire
 from tests.standins.cursor_kinds import Kind
 from tests.standins.cursor_scenarios import REPLY_TIMEOUT, Reply, SeenRun, pick
+
+if TYPE_CHECKING:
+    from tests.standins import http2
 
 MODELS = {
     "items": [
@@ -173,8 +178,14 @@ class Backend:
         self.kinds: Sequence[Kind] = ()  # what `builtin` tries: cursor_kinds.read(node_modules)
         self._channels: dict[str, Channel] = {}
 
+    def forget(self) -> None:
+        """Let go of runs that are over, in a test of many."""
+        self.runs = [run for run in self.runs if not (run.ended or run.client_left)]
+        self.calls.clear()
+
     def app(self) -> Starlette:
         routes = [
+            Route("/agent.v1.AgentService/Run", self.run_bidi, methods=["POST"]),
             Route("/agent.v1.AgentService/RunSSE", self.run_sse, methods=["POST"]),
             Route("/aiserver.v1.BidiService/BidiAppend", self.bidi_append, methods=["POST"]),
             Route("/auth/exchange_user_api_key", self.exchange, methods=["POST"]),
@@ -224,10 +235,18 @@ class Backend:
     async def run_sse(self, request: Request) -> Response:
         key = self._note(request).removeprefix("token-")
         (envelope,) = wire.frames(await request.body())
-        channel = self._channel(wire.text(wire.decode(envelope), 1))
+        return await self._answer(self._channel(wire.text(wire.decode(envelope), 1)), key, [])
+
+    async def run_bidi(self, request: Request) -> Response:
+        """The same over HTTP/2, where both directions are one stream."""
+        key = self._note(request).removeprefix("token-")
+        channel = Channel()
+        return await self._answer(channel, key, [asyncio.create_task(_take_frames(request, channel))])
+
+    async def _answer(self, channel: Channel, key: str, tasks: list[asyncio.Task[None]]) -> Response:
         seen = _describe(await asyncio.wait_for(channel.incoming.get(), 10), key)
         self.runs.append(seen)
-        tasks = self._play(Play(channel, seen, self.url, self.tally, self.kinds))
+        tasks += self._play(Play(channel, seen, self.url, self.tally, self.kinds))
         first = await channel.outgoing.get()
         if isinstance(first, HttpError):
             _stop(tasks)
@@ -252,6 +271,16 @@ class Backend:
     def _note(self, request: Request) -> str:
         self.calls.append(f"{request.method} {request.url.path}")
         return request.headers.get("authorization", "").removeprefix("Bearer ")
+
+
+async def _take_frames(request: Request, channel: Channel) -> None:
+    kept = b""
+    with contextlib.suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            kept += chunk
+            while len(kept) >= 5 and len(kept) >= (end := 5 + int.from_bytes(kept[1:5], "big")):
+                channel.incoming.put_nowait(kept[5:end])
+                kept = kept[end:]
 
 
 async def _stream(
@@ -302,23 +331,47 @@ def _picture(image: wire.Fields) -> bytes:
 
 
 class CursorStandIn:
-    """The backend in a thread of its own, on a free port."""
+    """The backend in a thread of its own, on a free port.
 
-    def __init__(self, *, port: int = 0) -> None:
+    With `pem` (http2.certificate) it is also at `secure_url`, over TLS, where clients may choose HTTP/2.
+    """
+
+    def __init__(self, *, port: int = 0, secure_port: int = 0, pem: Path | None = None) -> None:
         self.backend = Backend()
         self._socket = socket.create_server(("127.0.0.1", port))
         self.url = self.backend.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(
-            self.backend.app(),
-            log_config=None,
-            access_log=False,
-            log_level="critical",
-            lifespan="off",
-            timeout_keep_alive=75,  # its own 5 s are the SDK's heartbeat, which would meet a closed end
-            timeout_graceful_shutdown=1,
+        self._app = self.backend.app()
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                self._app,
+                log_config=None,
+                access_log=False,
+                log_level="critical",
+                lifespan="off",
+                timeout_keep_alive=75,  # its own 5 s are the SDK's heartbeat, which would meet a closed end
+                timeout_graceful_shutdown=1,
+            )
         )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        self._secure = None if pem is None else self._secured(pem, secure_port)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    def _secured(self, pem: Path, port: int) -> http2.Server:
+        from tests.standins import http2  # needs the h2 library, which only this does
+
+        listener = socket.create_server(("127.0.0.1", port))
+        self.secure_url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        return http2.Server(self._app, listener, pem, self._socket.getsockname()[1])
+
+    async def _serve(self) -> None:
+        """Serve both ways in from one event loop, for the backend they share."""
+        secure = None if self._secure is None else asyncio.create_task(self._secure.serve())
+        await self._server.serve([self._socket])
+        if secure is not None:
+            secure.cancel()
+
+    @property
+    def http2_requests(self) -> int:
+        return 0 if self._secure is None else self._secure.requests
 
     @property
     def runs(self) -> list[SeenRun]:
@@ -345,9 +398,19 @@ class CursorStandIn:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.standins.cursor", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes any free one")
-    port = parser.parse_args().port
-    with CursorStandIn(port=port) as cursor:
+    parser.add_argument(
+        "--tls", type=Path, metavar="PEM", help="also over TLS and HTTP/2; the certificate is made if absent"
+    )
+    parser.add_argument("--tls-port", type=int, default=0)
+    arguments = parser.parse_args()
+    if arguments.tls is not None and not arguments.tls.exists():
+        from tests.standins import http2
+
+        http2.certificate(arguments.tls)
+    with CursorStandIn(port=arguments.port, secure_port=arguments.tls_port, pem=arguments.tls) as cursor:
         sys.stdout.write(cursor.url + "\n")
+        if arguments.tls is not None:
+            sys.stdout.write(cursor.secure_url + "\n")
         sys.stdout.flush()
         try:
             cursor._thread.join()

@@ -154,6 +154,16 @@ async def big(stage: Stage, arguments: Arguments) -> None:
 
 
 @scenario
+async def flood(stage: Stage, arguments: Arguments) -> None:
+    """`count` pieces of `size` characters, as fast as they are taken."""
+    piece = agent.text_delta("x" * int(arguments.get("size", 100_000)))
+    for _ in range(int(arguments.get("count", 100))):
+        await stage.say(piece)
+        await asyncio.sleep(0)
+    await _finish(stage)
+
+
+@scenario
 async def empty(stage: Stage, arguments: Arguments) -> None:
     await _finish(stage)
 

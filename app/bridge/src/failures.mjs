@@ -8,6 +8,7 @@ const PREFIXES = [
   [/^\[resource_exhausted\]|too many requests|rate limit|\bHTTP 429\b/i, 'rate_limit', true],
   [/^\[(invalid_argument|not_found|failed_precondition)\]/, 'request', false],
   [/^\[(unavailable|deadline_exceeded|aborted)\]|^\[unknown\] \[aborted\]/, 'unavailable', true],
+  [/stream closed with error code NGHTTP2/i, 'unavailable', true],
   [/without turnEnded|connection stalled/i, 'unavailable', true],
 ];
 

@@ -1,7 +1,8 @@
-// Where one request's events go. A reader that is slow gets credit for no more than it has taken; until then its
-// text is kept here in one piece, and when that grows long the run itself is made to wait.
+// Where one request's events go. A reader that is slow gets no more ahead than its credit; the rest of the text is
+// kept here in one piece, up to a length that no answer has. The SDK reads on in any case, so there is no use in
+// letting it wait.
 const CREDIT = 256 * 1024; // characters under way to the reader
-const PATIENCE = 1024 * 1024; // characters kept before the backend has to wait
+const MOST = 16 * 1024 * 1024; // characters kept for it
 
 const size = ({ text }) => text?.length ?? 1;
 
@@ -10,7 +11,6 @@ export class Outlet {
   #credit = CREDIT;
   #kept = [];
   #length = 0;
-  #waiting = [];
   #passed = []; // sizes of what the reader has not taken
 
   /** `write(event)` sends; whoever knows how many of the events were taken calls `taken`. */
@@ -32,12 +32,11 @@ export class Outlet {
       this.#length -= size(whole);
       this.#pass(whole);
     }
-    if (this.#length < PATIENCE) this.#release();
   }
 
-  /** Resolves when there is room for more. */
-  room() {
-    return this.#length < PATIENCE ? undefined : new Promise((resolve) => this.#waiting.push(resolve));
+  /** Whether more is kept than a reader may leave unread. */
+  get full() {
+    return this.#length > MOST;
   }
 
   /** Nobody reads any more. */
@@ -45,7 +44,6 @@ export class Outlet {
     this.#write = () => {};
     this.#kept = [];
     this.#length = 0;
-    this.#release();
   }
 
   #pass(event) {
@@ -59,9 +57,5 @@ export class Outlet {
     const last = this.#kept.at(-1);
     if (text !== undefined && last?.pieces && last.event === event.event) last.pieces.push(text);
     else this.#kept.push(text === undefined ? event : { ...event, pieces: [text] });
-  }
-
-  #release() {
-    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }

@@ -53,10 +53,11 @@ export class Run {
       const problem = await this.#attempt();
       if (!problem) return;
       this.#calls.drop();
-      const pause = PAUSES[this.#tries++];
+      const pause = PAUSES[this.#tries];
       // A suspended run may have been lost long before its results came: they go to a new one.
       const retryable = problem.retryable || (this.#resumed && LOST.has(problem.kind));
       if (this.#over || !this.#silent || !retryable || pause === undefined) return void this.#fail(problem);
+      this.#tries += 1;
       await sleep(pause * (1 + Math.random() / 4));
       if (this.#over) return;
     }
@@ -132,11 +133,11 @@ export class Run {
 
   #update(update) {
     if (!guard.vouch(update.type)) this.stop(failure('guard', 'output arrived past the guard against built-in tools'));
-    if (this.#over) return undefined;
+    if (this.#over) return;
     if (update.type === 'text-delta') this.#say('text', update.text);
     if (update.type === 'thinking-delta') this.#say('thinking', update.text);
     this.#calls.watch(update);
-    return this.#outlet?.room(); // the SDK waits for this, and so does the backend
+    if (this.#outlet?.full) this.stop(failure('cancelled', 'the client does not read its answer'));
   }
 
   #say(event, text) {
