@@ -9,12 +9,12 @@ import contextlib
 import json
 import statistics
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from errors import Fault
 from release.bench import Figure
 from release.bench.load import Load, Result
-from release.bench.parties import Party, drive, litellm, memory, module, ours, quick_bridge
+from release.bench.parties import Party, cpu, drive, litellm, memory, module, ours, quick_bridge
 from release.bench.upstream import TEXT
 
 ROUNDS = 3
@@ -38,7 +38,16 @@ class Kind:
 
 
 KINDS = tuple(Kind(stream, clients) for stream in (False, True) for clients in CLIENTS)
-Results = Mapping[str, Mapping[Kind, list[Result]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Round(Result):
+    """What one load brought, with the microseconds of the server's CPU that a request took."""
+
+    cpu: float = 0.0
+
+
+Results = Mapping[str, Mapping[Kind, list[Round]]]
 
 
 def bench() -> list[Figure]:
@@ -60,14 +69,20 @@ def bench() -> list[Figure]:
 
 def measure(parties: Mapping[str, Party]) -> Results:
     """Load all parties; the first, shorter round only warms them."""
-    results: dict[str, dict[Kind, list[Result]]] = {name: {kind: [] for kind in KINDS} for name in parties}
+    results: dict[str, dict[Kind, list[Round]]] = {name: {kind: [] for kind in KINDS} for name in parties}
     for turn in range(ROUNDS + 1):
         for kind in KINDS:
             for name, party in parties.items():
-                result = drive(_load(party, kind, COUNTS[name] if turn else COUNTS[name] // 4))
+                one = _round(party, kind, COUNTS[name] if turn else COUNTS[name] // 4)
                 if turn:
-                    results[name][kind].append(result)
+                    results[name][kind].append(one)
     return results
+
+
+def _round(party: Party, kind: Kind, requests: int) -> Round:
+    before = cpu(party.pid)
+    result = drive(_load(party, kind, requests))
+    return Round(**asdict(result), cpu=(cpu(party.pid) - before) / requests * 1e6)
 
 
 def _load(party: Party, kind: Kind, requests: int) -> Load:
@@ -76,7 +91,7 @@ def _load(party: Party, kind: Kind, requests: int) -> Load:
     return Load(f"{party.url}/v1/chat/completions", text, kind.clients, requests, TEXT)
 
 
-def _median(results: list[Result], what: Callable[[Result], float]) -> float:
+def _median(results: list[Round], what: Callable[[Round], float]) -> float:
     return statistics.median(what(result) for result in results)
 
 
@@ -96,6 +111,8 @@ def _rates(results: Results) -> Iterator[Figure]:
         for kind, rounds in of.items():
             rate = _median(rounds, lambda one: one.rate)
             yield Figure(f"server: {name}, {kind.name}", rate, "requests/s", "", None)
+            spent = _median(rounds, lambda one: one.cpu)
+            yield Figure(f"server: {name}, {kind.name}, CPU a request", spent, "µs", "", None)
 
 
 def _beside(results: Results, sizes: Mapping[str, float]) -> Iterator[Figure]:
@@ -104,6 +121,9 @@ def _beside(results: Results, sizes: Mapping[str, float]) -> Iterator[Figure]:
         pairs = zip(results["ours"][kind], results["litellm"][kind], strict=True)
         ratio = statistics.median(one.rate / other.rate for one, other in pairs)
         yield Figure(f"server: LiteLLM's requests/s, {kind.name}", ratio, "×", "≥ 15", ratio >= 15)
+        spent = _median(results["litellm"][kind], lambda one: one.cpu)
+        ratio = spent / _median(results["ours"][kind], lambda one: one.cpu)
+        yield Figure(f"server: less CPU a request than LiteLLM, {kind.name}", ratio, "×", "", None)
     part = sizes["ours"] / sizes["litellm"]
     yield Figure(f"server: of LiteLLM's {sizes['litellm']:.0f} MB", part, "×", "≤ 0.2", part <= 0.2)
 
