@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from appcast.audience import Regression
     from release.services import Services
 
 KEY = "appcast.xml"
@@ -153,25 +152,15 @@ def require_sound(data: bytes, config: Config, app: AppFacts, before: Feed | Non
 def require_no_regression(before: Feed | None, after: Feed, now: datetime) -> None:
     """Refuse a feed from which some Mac would get less than it gets now. Raises FeedFault."""
     from appcast.audience import regressions, typical_hosts
+    from appcast.audience_merge import describe
 
     lost = regressions(before, after, typical_hosts(before, after), now)
     if lost:
         raise FeedFault(
             f"the feed takes an update away from {len(lost)} kinds of Macs that have one now",
-            details=tuple(map(_loss, lost[:8])),
+            details=describe(lost, [*(before.items if before else ()), *after.items])[:8],
             cure="mend it, or accept that with --allow-regression",
         )
-
-
-def _loss(lost: Regression) -> str:
-    host = lost.host
-    channels = f", channel {', '.join(sorted(host.channels))}" if host.channels else ""
-    gets = {"lost": "nothing", "announced": "only the news of"}.get(lost.kind, "")
-    offered = f"{gets} {lost.after.version if lost.after else ''}".strip()
-    return (
-        f"version {host.version} on macOS {host.system_version}, {host.architecture}{channels}:"
-        f" {lost.before.version} now, then {offered}"
-    )
 
 
 def _line(finding: Finding) -> str:
