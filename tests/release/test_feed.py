@@ -157,10 +157,11 @@ def test_nobody_loses_an_update_unnoticed() -> None:
     assert select(better, Host("1", "13.0"), NOW).item is not None
     with pytest.raises(FeedFault, match="takes an update away") as caught:
         feed.require_no_regression(better, before, NOW)
-    assert "58 is offered now, 57 would be" in str(caught.value) and "--allow-regression" in (caught.value.cure or "")
+    assert "58 is offered now, 57 would be" in str(caught.value)
+    assert "--allow-regression" in (caught.value.cure or "")
     with pytest.raises(FeedFault, match="takes an update away") as caught:
         feed.require_no_regression(before, replace(before, items=()), NOW)
-    assert "then nothing" in str(caught.value)
+    assert "nothing would be" in str(caught.value)
 
 
 def test_pages_are_linked_with_language_and_signature() -> None:
