@@ -21,11 +21,11 @@ from release.bench.parties import (
     KEY,
     ROOT,
     Party,
-    child,
     cpu,
     drive,
     free_port,
     health,
+    innermost,
     memory,
     module,
     ours,
@@ -61,7 +61,7 @@ def bench() -> list[Figure]:
     with contextlib.ExitStack() as stack:
         cursor = stack.enter_context(module("tests.standins.cursor", "--port", "0"))
         server = stack.enter_context(ours({**settings, "CURSOR_BACKEND_URL": cursor.url}))
-        bun = child(server.pid)
+        bun = innermost(server.pid)
         figures = [*_streams(cursor, server, bun), *_cost(cursor, server, bun)]
     return [*figures, *_starts(settings)]
 

@@ -215,7 +215,10 @@ def cpu(pid: int) -> float:
     return seconds
 
 
-def child(pid: int) -> int:
-    """Give the one child of a process."""
-    done = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, check=True, text=True)
-    return int(done.stdout.split()[0])
+def innermost(pid: int) -> int:
+    """Give the last of a process's line of only children: what it runs, behind whatever it is wrapped in."""
+    while True:
+        done = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, check=False, text=True)
+        if not done.stdout:
+            return pid
+        pid = int(done.stdout.split()[0])

@@ -339,6 +339,8 @@ class CursorStandIn:
     def __init__(self, *, port: int = 0, secure_port: int = 0, pem: Path | None = None) -> None:
         self.backend = Backend()
         self._socket = socket.create_server(("127.0.0.1", port))
+        # asyncio does this only for sockets whose protocol was named; without it an answer can wait for 40 ms
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = self.backend.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._app = self.backend.app()
         self._server = uvicorn.Server(
