@@ -73,6 +73,7 @@ class AppleStandIn:
         if self._server:
             self._server.close()
             self._server = None
+        self._submissions.finish_reviews()
 
     @property
     def url(self) -> str:

@@ -134,6 +134,13 @@ class Submissions:
 
     # the review
 
+    def finish_reviews(self) -> None:
+        """Wait for reviews that are going on: their work folders must not outlive the process."""
+        with self._lock:
+            running = list(self._reviews.values())
+        for thread in running:
+            thread.join()
+
     def _start_review(self, id: str) -> None:
         """Review what is uploaded and was not reviewed; the record is read under the lock, lest it be old."""
         with self._lock:
