@@ -96,11 +96,6 @@ class KeyFile:
 ToolCredentials = KeychainProfile | AppleId | KeyFile
 
 
-def credentials_from(*, apple_id: str, team_id: str, password: str) -> AppleId:
-    """Return credentials of an Apple ID; `password` is an app-specific one."""
-    return AppleId(apple_id, team_id, password)
-
-
 class Notarytool:
     """A Notary (see signing.submission) that starts `xcrun notarytool` for every question."""
 

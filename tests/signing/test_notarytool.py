@@ -19,7 +19,6 @@ from signing.notarytool import (
     KeyFile,
     Notarytool,
     answer_in,
-    credentials_from,
 )
 from tests.standins.clock import FakeClock
 from tests.standins.commands import Recorder
@@ -113,7 +112,7 @@ def test_credentials(credentials: KeychainProfile | KeyFile | AppleId, arguments
 def test_the_password_travels_in_the_environment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEPT", "yes")
     recorder = Recorder(said({"status": "Accepted"}))
-    credentials = credentials_from(apple_id="a@example.test", team_id="T", password="secret-word")
+    credentials = AppleId("a@example.test", "T", "secret-word")
     tool(recorder, credentials=credentials).status(ID)
     environment = recorder.environments[0]
     assert environment is not None
