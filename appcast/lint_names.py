@@ -86,6 +86,8 @@ def _inner(parent: etree._Element, allowed: set[str]) -> Iterator[Hit]:
     for node in parent.iterchildren(tag=etree.Element):
         if node.tag not in allowed:
             yield from _name(node, node.tag, local, set())
+        elif node.tag.startswith(S) and node.prefix != "sparkle":  # here Sparkle compares the name as written
+            yield "prefix", line_of(node), f"<{node.prefix}:{node.tag[len(S) :]}>"
         elif node.tag == "enclosure":
             yield from _attributes(node, node.tag)
 

@@ -44,6 +44,12 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "Sparkle's name stands without its prefix and is not read",
         "write sparkle: before it",
     ),
+    (
+        "prefix",
+        "error",
+        "Sparkle knows this element under the prefix sparkle: only, whatever the namespace",
+        "declare the namespace as xmlns:sparkle and write sparkle: before it",
+    ),
     ("typo", "error", "Sparkle does not know this name and ignores it", "write it as suggested"),
     (
         "unknown",

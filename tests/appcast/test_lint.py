@@ -171,6 +171,12 @@ ITEMS: dict[str, tuple[str, str]] = {
         item(more="<sparkle:tags><sparkle:criticalUpdate/></sparkle:tags>"),
         item(more="<sparkle:criticalUpdate/>"),
     ),
+    "prefix": (
+        item(more=f'<s:informationalUpdate xmlns:s="{NS}"><s:version>1</s:version></s:informationalUpdate>'),
+        item(
+            more="<sparkle:informationalUpdate><sparkle:version>1</sparkle:version></sparkle:informationalUpdate>"
+        ),
+    ),
     "informational-link": (
         item(link="", more="<sparkle:informationalUpdate/>"),
         item(more="<sparkle:informationalUpdate/>"),
