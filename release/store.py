@@ -11,10 +11,12 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote, unquote
 
 from errors import Exit, Fault
 from release import s3
@@ -27,13 +29,15 @@ if TYPE_CHECKING:
 
 SINGLE_BYTES = 16 * 1024 * 1024
 CHUNK_BYTES = 1024 * 1024
+_PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")  # what a header's value carries as it is
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
     """What a store knows of an object. `size` in bytes; `etag` with its quotes, as HTTP has it.
 
-    `sha256` is what the writer declared (hex), a claim and not a proof.
+    `sha256` is what the writer declared (hex), a claim and not a proof. `metadata` is what else the writer
+    noted: lower-case names, any text.
     """
 
     key: str
@@ -44,6 +48,7 @@ class Object:
     cache_control: str = ""
     disposition: str | None = None
     sha256: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
 
 class Store(Protocol):
@@ -74,12 +79,14 @@ class Store(Protocol):
         if_match: str | None = None,
         if_none_match: str | None = None,
         sha256: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         on_progress: Progress | None = None,
     ) -> str:
         """Write an object whole or not at all; return its etag.
 
         `if_match` (an etag) replaces only that very object, `if_none_match="*"` only creates. `sha256` saves
-        hashing the body again.
+        hashing the body again. `metadata` is kept with the object: names of lower-case letters, digits and
+        hyphens; 2 KB in all.
         """
         ...
 
@@ -91,8 +98,12 @@ class Store(Protocol):
         content_type: str,
         cache_control: str,
         disposition: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> str:
-        """Copy within the bucket, without moving bytes here; only if `source` is still the same."""
+        """Copy within the bucket, without moving bytes here; only if `source` is still the same.
+
+        Headers and `metadata` are the copy's own, nothing of them comes from `source` but `sha256`.
+        """
         ...
 
     def list(self, prefix: str = "") -> Iterator[Object]:
@@ -180,11 +191,12 @@ class S3Store:
         if_match: str | None = None,
         if_none_match: str | None = None,
         sha256: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         on_progress: Progress | None = None,
     ) -> str:
         """See Store. Files over 16 MiB go in equal parts, several at a time, straight from the file."""
         digest = sha256 or digest_of(body)
-        headers = _headers(content_type, cache_control, disposition, digest)
+        headers = _headers(content_type, cache_control, disposition, digest, metadata)
         conditions = _conditions(if_match, if_none_match)
         size = len(body) if isinstance(body, bytes) else body.stat().st_size
         try:
@@ -207,6 +219,7 @@ class S3Store:
         content_type: str,
         cache_control: str,
         disposition: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> str:
         """See Store."""
         try:
@@ -217,7 +230,7 @@ class S3Store:
                     CopySource={"Bucket": self.bucket, "Key": source.key},
                     CopySourceIfMatch=source.etag,
                     MetadataDirective="REPLACE",
-                    **_headers(content_type, cache_control, disposition, source.sha256),
+                    **_headers(content_type, cache_control, disposition, source.sha256, metadata),
                 )
         except Absent as error:
             raise Changed("the object to copy is gone", where=self._where(source.key)) from error
@@ -300,13 +313,20 @@ def _reader(body: Path | bytes) -> Iterator[Any]:
 
 
 def _headers(
-    content_type: str, cache_control: str, disposition: str | None, sha256: str | None
+    content_type: str,
+    cache_control: str,
+    disposition: str | None,
+    sha256: str | None,
+    metadata: Mapping[str, str] | None,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {"ContentType": content_type, "CacheControl": cache_control}
     if disposition:
         headers["ContentDisposition"] = disposition
+    noted = {name: quote(value, safe=_PLAIN) for name, value in (metadata or {}).items()}
     if sha256:
-        headers["Metadata"] = {"sha256": sha256}
+        noted["sha256"] = sha256
+    if noted:
+        headers["Metadata"] = noted
     return headers
 
 
@@ -316,6 +336,7 @@ def _conditions(if_match: str | None, if_none_match: str | None) -> dict[str, An
 
 
 def _object(key: str, answer: Mapping[str, Any]) -> Object:
+    noted = {name.lower(): unquote(value) for name, value in answer.get("Metadata", {}).items()}
     return Object(
         key=key,
         size=answer["ContentLength"],
@@ -324,5 +345,6 @@ def _object(key: str, answer: Mapping[str, Any]) -> Object:
         content_type=answer.get("ContentType", ""),
         cache_control=answer.get("CacheControl", ""),
         disposition=answer.get("ContentDisposition"),
-        sha256=answer.get("Metadata", {}).get("sha256"),
+        sha256=noted.pop("sha256", None),
+        metadata=MappingProxyType(noted),
     )

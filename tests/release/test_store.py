@@ -40,6 +40,22 @@ def test_what_is_put_is_got_with_its_headers(store):
     assert found.sha256 == digest_of(b"hello")
 
 
+NOTED = {"who": "Zoë Ünal  <z@example.test>", "odd": " 100 %25\n\t日本 ", "run-id": "7", "empty": ""}
+
+
+def test_what_is_noted_with_an_object_is_read_as_it_was(store):
+    store.put("key", b"one", metadata=NOTED, **PLAIN)
+    found = store.head("key")
+    assert found.metadata == NOTED and found.sha256 == digest_of(b"one")
+    assert store.get("key")[0] == found
+    with pytest.raises(TypeError):
+        cast(Any, found.metadata)["who"] = "else"
+    store.copy(found, "copy", metadata={"from": "Ä"}, **PLAIN)
+    store.copy(found, "bare", **PLAIN)
+    assert (store.head("copy").metadata, store.head("bare").metadata) == ({"from": "Ä"}, {})
+    assert store.head("copy").sha256 == digest_of(b"one")
+
+
 def test_absence_is_none(store):
     assert store.head("none") is None and store.get("none") is None
     assert list(store.list()) == []

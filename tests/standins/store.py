@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from release.s3 import Changed
 from release.store import Object
@@ -61,6 +62,7 @@ class MemoryStore:
         if_match: str | None = None,
         if_none_match: str | None = None,
         sha256: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         on_progress: Progress | None = None,
     ) -> str:
         data = body if isinstance(body, bytes) else body.read_bytes()
@@ -70,7 +72,8 @@ class MemoryStore:
                 raise Changed("changed", where=key)
             etag = f'"{hashlib.md5(data).hexdigest()}-{next(self._numbers)}"'
             digest = sha256 or hashlib.sha256(data).hexdigest()
-            made = Object(key, len(data), etag, None, content_type, cache_control, disposition, digest)
+            noted = MappingProxyType(dict(metadata or {}))
+            made = Object(key, len(data), etag, None, content_type, cache_control, disposition, digest, noted)
             self.objects[key] = (made, data)
         if on_progress:
             on_progress(len(data), len(data))
@@ -84,6 +87,7 @@ class MemoryStore:
         content_type: str,
         cache_control: str,
         disposition: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> str:
         with self._request("copy", key):
             found = self.objects.get(source.key)
@@ -96,6 +100,7 @@ class MemoryStore:
                 cache_control=cache_control,
                 disposition=disposition,
                 sha256=source.sha256,
+                metadata=MappingProxyType(dict(metadata or {})),
             )
             self.objects[key] = (made, found[1])
         return made.etag
