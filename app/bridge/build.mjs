@@ -1,5 +1,6 @@
 // Builds src/main.mjs and everything it needs into one file that Bun and Node (22.13 or later) both run.
-//   bun build.mjs ENTRY OUTPUT
+//   bun build.mjs ENTRY OUTPUT MODULES
+// MODULES gets the names of the files that went in, as JSON.
 // The "bun" condition picks the SDK's flat build; its other one loads chunks by name at run time and cannot be
 // bundled. That build takes two things only Bun has: bun:sqlite, replaced by a stub because the bridge keeps its
 // state in memory (src/store.mjs), and import.meta.require, replaced by its portable spelling.
@@ -28,13 +29,14 @@ const portable = {
   },
 };
 
-const [entry, output] = process.argv.slice(2);
+const [entry, output, modules] = process.argv.slice(2);
 const built = await Bun.build({
   entrypoints: [entry],
   target: 'node',
   format: 'esm',
   conditions: ['bun'],
   minify: true,
+  metafile: true,
   plugins: [portable],
 });
 if (!built.success || built.outputs.length !== 1) {
@@ -42,3 +44,4 @@ if (!built.success || built.outputs.length !== 1) {
   process.exit(1);
 }
 await Bun.write(output, built.outputs[0]);
+await Bun.write(modules, JSON.stringify(Object.keys(built.metafile.inputs)));

@@ -6,10 +6,12 @@ every machine, so the same inputs give the same bytes.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from commands import Runner
@@ -17,19 +19,24 @@ from errors import Exit, Fault
 
 SDK = "@cursor/sdk"
 ENTRY = "src/main.mjs"
+MODULES = "modules.json"
 BUILD_SCRIPT = "build.mjs"
 # What the bundle must contain, or it is not the bridge: the guard's reason for existing, and our framing.
 LANDMARKS = (b"agent.v1.ExecServerMessage", b"custom-user-tools", b"CURSOR_SDK_BRIDGE_SOCKET")
 SMALLEST = 1_000_000
 # Without these Bun fetches missing packages and reads .env files of the folder it stands in.
 BUN_FLAGS = ("--no-install", "--no-env-file")
+_PACKAGE = re.compile(r"(?:node_modules/(?:@[^/]+/)?[^/]+(?:/(?=node_modules/)|(?=/)))+")
 
 
-def build_bridge(bridge_dir: Path, node_modules: Path, bun: Path, dst: Path, *, runner: Runner) -> None:
+def build_bridge(
+    bridge_dir: Path, node_modules: Path, bun: Path, dst: Path, *, runner: Runner
+) -> tuple[str, ...]:
     """Bundle `bridge_dir` (app/bridge) and the packages in `node_modules` into the file `dst`, atomically.
 
     `bun` is an executable for this machine. The result runs under Bun and under Node 22.13 or later, needs no
-    other file, and holds no path of this machine. Raises Fault INPUT_MISSING, TOOL or BUNDLE.
+    other file, and holds no path of this machine. Returns the packages of which something went in, as the
+    lock file names them: `node_modules/zod`. Raises Fault INPUT_MISSING, TOOL or BUNDLE.
     """
     _require_packages(bridge_dir, node_modules)
     dst.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +46,9 @@ def build_bridge(bridge_dir: Path, node_modules: Path, bun: Path, dst: Path, *, 
         built = stage / "bridge.js"
         _bundle(stage, built, bun, runner)
         _check(built, private=(stage, bridge_dir, node_modules, bun, Path.home()))
+        packages = _packages(json.loads((stage / MODULES).read_bytes()))
         _replace(built, dst)
+    return packages
 
 
 def _require_packages(bridge_dir: Path, node_modules: Path) -> None:
@@ -59,12 +68,18 @@ def _stage(bridge_dir: Path, node_modules: Path, stage: Path) -> None:
 
 
 def _bundle(stage: Path, built: Path, bun: Path, runner: Runner) -> None:
-    argv: list[str | Path] = [bun.resolve(), *BUN_FLAGS, BUILD_SCRIPT, ENTRY, built.name]
+    argv: list[str | Path] = [bun.resolve(), *BUN_FLAGS, BUILD_SCRIPT, ENTRY, built.name, MODULES]
     environment = {"PATH": "/nonexistent", "HOME": str(stage), "TZ": "UTC"}
     environment |= {"BUN_RUNTIME_TRANSPILER_CACHE_PATH": "0", "TMPDIR": str(stage)}
     runner.run(argv, cwd=stage, env=environment, timeout=300)
     if not built.is_file():
         raise Fault("bun built nothing", where=stage / ENTRY, status=Exit.BUNDLE)
+
+
+def _packages(modules: Iterable[str]) -> tuple[str, ...]:
+    """Name the packages that files are in, as a lock file does: from the first `node_modules/` on."""
+    found = {match[0] for name in modules if (match := _PACKAGE.search(name))}
+    return tuple(sorted(found))
 
 
 def _check(built: Path, *, private: tuple[Path, ...]) -> None:

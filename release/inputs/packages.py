@@ -5,6 +5,7 @@ uv resolves markers and wheels for the target platform; pip's --platform would e
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import shutil
@@ -23,12 +24,11 @@ Arch = Literal["arm64", "x86_64", "universal2"]
 
 PLATFORMS: Final = {"arm64": "aarch64-apple-darwin", "x86_64": "x86_64-apple-darwin"}
 MINIMUM_MACOS: Final = "13.0"
-FORMAT: Final = 1  # raise it when this module makes something else of the same inputs
+FORMAT: Final = 2  # raise it when this module makes something else of the same inputs
 
-# What an installer writes about itself: times, paths, and hashes of such files. Metadata stays: licences and
-# importlib.metadata need it.
+# What an installer writes about itself: times and paths. Metadata stays: licences and importlib.metadata need
+# it, and RECORD tells which package a module is from.
 NOISE: Final = (
-    "*.dist-info/RECORD",
     "*.dist-info/INSTALLER",
     "*.dist-info/REQUESTED",
     "*.dist-info/direct_url.json",
@@ -46,7 +46,8 @@ def site_packages(
 ) -> Path:
     """Give a folder with the packages of a hashed requirements file, for a Mac of one architecture or both.
 
-    No byte code, no scripts, no installer's notes: the same lock gives the same bytes. `minimum` is the
+    No byte code, no scripts; of the installer's notes only RECORD, with names alone: the same lock gives the
+    same bytes. `minimum` is the
     oldest macOS to run on. Raises Fault INPUT_HASH if a download does not match the lock, INPUT_MISSING if a
     package has no wheel for that Mac, NETWORK, DISK.
     """
@@ -96,3 +97,13 @@ def tidy(folder: Path) -> None:
         path.unlink(missing_ok=True)
     for path in (folder / "bin", *folder.rglob("__pycache__")):
         shutil.rmtree(path, ignore_errors=True)
+    for record in folder.glob("*.dist-info/RECORD"):
+        _shorten(record)
+
+
+def _shorten(record: Path) -> None:
+    """Leave the names of the files that are there, without hashes: those of native modules may change."""
+    with record.open(newline="", encoding="utf-8") as file:
+        names = sorted(row[0] for row in csv.reader(file) if (record.parents[1] / row[0]).is_file())
+    with record.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows((name, "", "") for name in names)

@@ -203,13 +203,15 @@ def _embed_run(job: Job, advance: Advance) -> Facts:
     from release.bundle.embed import embed
 
     services, places = job.services, job.places
-    build_bridge(job.root / BRIDGE, _modules(job), _bun(job, "host"), places.bridge, runner=services.runner)
+    bun = _bun(job, "host")
+    packages = build_bridge(job.root / BRIDGE, _modules(job), bun, places.bridge, runner=services.runner)
     advance(1, 3)
     arch = job.config.app.arch
-    bun = [_bun(job, target) for target in _slices(arch)]
+    buns = [_bun(job, target) for target in _slices(arch)]
     sparkle = inputs.sparkle(services.cache, services.pins, runner=services.runner)
-    embed(_spec(job), _runtime(job), places.embedded, bun=bun, bridge_js=places.bridge, sparkle=sparkle)
-    return {"note": f"{job.version.version} ({job.version.build}), {tree_size(places.embedded) / 1e6:.0f} MB"}
+    embed(_spec(job), _runtime(job), places.embedded, bun=buns, bridge_js=places.bridge, sparkle=sparkle)
+    note = f"{job.version.version} ({job.version.build}), {tree_size(places.embedded) / 1e6:.0f} MB"
+    return {"bridge_packages": packages, "note": note}
 
 
 def _audit_needs(job: Job) -> Needs:

@@ -154,6 +154,14 @@ class TestSitePackages:
             for name in ("pkg/__init__.py", "pkg-1.dist-info/METADATA", "pkg-1.dist-info/RECORD", "bin/tool"):
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 (target / name).write_text("x")
+            record = [
+                "pkg/__init__.py,sha256=1,2",
+                "bin/tool,sha256=2,1",
+                "pkg/__pycache__/x.pyc,,",
+                '"a,b.py",,',
+            ]
+            (target / "pkg-1.dist-info/RECORD").write_text("\n".join(record))
+            (target / "a,b.py").write_text("x")
             (target / "pkg/__pycache__").mkdir()
             (target / ".lock").touch()
 
@@ -163,7 +171,8 @@ class TestSitePackages:
         cache = Cache(tmp_path / "cache")
         made = site_packages(cache, lock, arch="x86_64", python="3.12", runner=runner)
         found = sorted(str(path.relative_to(made)) for path in made.rglob("*") if path.is_file())
-        assert found == ["pkg-1.dist-info/METADATA", "pkg/__init__.py"]
+        assert found == ["a,b.py", "pkg-1.dist-info/METADATA", "pkg-1.dist-info/RECORD", "pkg/__init__.py"]
+        assert (made / "pkg-1.dist-info/RECORD").read_text() == '"a,b.py",,\npkg/__init__.py,,\n'
         assert not (made / "pkg/__pycache__").exists()
         line = " ".join(runner.calls[0])
         assert "--python-platform x86_64-apple-darwin --python-version 3.12" in line
@@ -185,7 +194,7 @@ class TestSitePackages:
         modules = [data for name, data in states[0].items() if name.endswith(".so")]
         assert modules
         assert all(find_slice(data, each) for data in modules for each in SLICES)
-        assert not [name for name in states[0] if name.endswith((".pyc", "RECORD", "INSTALLER"))]
+        assert not [name for name in states[0] if name.endswith((".pyc", "INSTALLER"))]
         assert b"linux" not in b"".join(name.encode() for name in states[0] if name.endswith(".so"))
 
     def test_falls_back_on_the_systems_certificates(self) -> None:
