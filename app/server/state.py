@@ -9,6 +9,7 @@ from starlette.requests import Request
 from app.cursor.client import Bridge
 from app.server.store import Responses
 from app.settings import Settings
+from app.shell.link import Shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,13 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The server's parts."""
+    """The server's parts. `shell` is the Mac app around it, if there is one."""
 
     settings: Settings
     address: Address
     bridge: Bridge
     responses: Responses = field(default_factory=Responses)
+    shell: Shell | None = None
 
 
 def state_of(request: Request) -> State:
