@@ -1,0 +1,92 @@
+"""The site as one ASGI application.
+
+Releases are answered by hand, as they carry the weight; everything else is Starlette's.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from worker.ports import Ports, Unavailable
+from worker.releases import is_mine
+from worker.replies import CORS, PREFLIGHT, Reply, not_allowed, not_found, problem, unavailable
+from worker.sending import Releases, path_of, send_reply
+
+PUBLIC_URL: Final = "https://api-for-composer.standardagents.ai"
+OLD_HOST: Final = b"cursor-api."  # where the hosted endpoints once were
+
+log = logging.getLogger("worker")
+
+
+def make(ports: Ports) -> ASGIApp:
+    """Make the application for these ports."""
+    site = Starlette(
+        routes=[],
+        exception_handlers={HTTPException: _on_http, Unavailable: _on_unavailable, Exception: _on_crash},
+    )
+    site.router.redirect_slashes = False
+    site.state.ports = ports
+    releases = Releases(ports.releases)
+    canonical = urlsplit(ports.settings.get("PUBLIC_URL", PUBLIC_URL))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await site(scope, receive, send)
+        elif _host(scope).startswith(OLD_HOST):
+            await send_reply(_moved(scope, f"{canonical.scheme}://{canonical.netloc}"), scope["method"], send)
+        elif is_mine(path_of(scope)):
+            await releases.serve(scope, send)
+        elif scope["method"] == "OPTIONS":
+            await send_reply(Reply(204, PREFLIGHT), "OPTIONS", send)
+        else:
+            await site(scope, receive, send)
+
+    return app
+
+
+def ports_of(request: Request) -> Ports:
+    """Give a route what its host offers."""
+    ports: Ports = request.app.state.ports
+    return ports
+
+
+def respond(reply: Reply) -> Response:
+    """Make Starlette's response of a reply."""
+    return Response(reply.body, reply.status, dict(reply.headers))
+
+
+def _host(scope: Scope) -> bytes:
+    return next((value.lower() for name, value in scope["headers"] if name == b"host"), b"")
+
+
+def _moved(scope: Scope, site: str) -> Reply:
+    query = scope["query_string"].decode("latin-1")
+    target = path_of(scope).decode("latin-1") + (f"?{query}" if query else "")
+    return Reply(308, {**CORS, "location": site + target})
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return respond(not_allowed((error.headers or {}).get("allow", "another method")))
+    if error.status_code == 404:
+        return respond(not_found())
+    return respond(problem(error.status_code, error.detail, "invalid_request_error"))
+
+
+async def _on_unavailable(request: Request, error: Exception) -> Response:
+    log.warning("%s", error)
+    return respond(unavailable("service"))
+
+
+async def _on_crash(request: Request, error: Exception) -> Response:
+    """Say nothing of what went wrong to whoever asked; Starlette hands it on to the log."""
+    return respond(problem(500, "Something went wrong here", "server_error"))
