@@ -3,8 +3,8 @@
 The server (`serve --linked`) writes on its standard output and reads from its standard input. It sends
 `listening` when it can be asked, `health` whenever that changed, `page` when it was asked for one, and `ask`
 for what only the Mac can do; every `ask` gets one `answer` with its number. The shell also sends `open` to
-get an address for its window, and `woke` after sleep. The end of the input tells the server to stop: so it never
-outlives its shell, however that ended. An unknown `type` is passed over, so that either end may be newer.
+get an address for its window, and `woke` after sleep, answered by a `health`. The end of the input tells the
+server to stop: so it never outlives its shell, however that ended. An unknown `type` is passed over.
 """
 
 from __future__ import annotations
