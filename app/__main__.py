@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from app.errors import AppError
-from app.settings import DEFAULT_HOST, DEFAULT_PORT, from_environment
+from app.preferences import DEFAULT_PORT
+from app.settings import DEFAULT_HOST, from_environment
 from app.version import NAME, version
 
 EPILOG = """environment:
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the API until interrupted")
     serve.add_argument("--host", default=DEFAULT_HOST, help="a loopback address (%(default)s)")
     serve.add_argument(
-        "--port", type=_port, default=DEFAULT_PORT, help="%(default)s; if busy, the next free of 20; 0: any"
+        "--port", type=_port, help=f"{DEFAULT_PORT} unless set; if busy, the next free of 20; 0: any"
     )
     commands.add_parser("bridge", help="run only the bridge to Cursor, for another server; see docs/app.md")
     commands.add_parser("version", help="print the version")
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _serve(host: str, port: int) -> None:
+def _serve(host: str, port: int | None) -> None:
     settings = from_environment()
     from app.server.serve import run  # the server's imports, not needed for the other commands
 

@@ -23,6 +23,7 @@ LONGEST_DELAY = 30.0
 STEADY = 60.0  # a bridge that lived this long starts over with the first delay
 READY_PATIENCE = 10.0  # how long a request waits for a bridge that is starting
 TAKEN_AT_ONCE = 64 * 1024  # characters of output after which the bridge is told that they were taken
+ME_PATIENCE = 30.0  # seconds to learn whose a key is
 GRACE = 5.0  # added to the run's own timeout before the bridge is thought stuck
 
 log = logging.getLogger("app.bridge")
@@ -110,7 +111,7 @@ class _Taken:
 
 
 def _output(event: frames.Event) -> Output | None:
-    """Give what a caller gets to see of `event`. Raises RunFailed."""
+    """Give what the caller of a run gets to see of `event`. Raises RunFailed for one that says so."""
     match event:
         case frames.Failed():
             raise RunFailed(event.kind, event.message, retryable=event.retryable)
@@ -172,14 +173,30 @@ class Bridge:
                     connection.send({"op": "cancel", "id": number})
 
     async def status(self) -> frames.Status:
-        """Ask the bridge how it is."""
+        """Ask the bridge how it is. Raises RunFailed."""
+        answer = await self._ask({"op": "status"}, READY_PATIENCE)
+        if not isinstance(answer, frames.Status):
+            raise RunFailed("bridge", "the bridge did not say how it is")
+        return answer
+
+    async def me(self, key: str) -> frames.Me:
+        """Ask Cursor whose `key` is. Raises RunFailed, of kind "authentication" if it is nobody's."""
+        answer = await self._ask({"op": "me", "key": key}, ME_PATIENCE)
+        if not isinstance(answer, frames.Me):
+            raise RunFailed("bridge", "the bridge did not say whose the key is")
+        return answer
+
+    async def _ask(self, operation: dict[str, Any], seconds: float) -> frames.Event:
+        """Send an operation that has one answer, and wait for it. Raises RunFailed."""
         connection = await self._connected()
         number = next(self._numbers)
         with connection.listen(number) as queue:
-            connection.send({"op": "status", "id": number})
-            answer = await asyncio.wait_for(queue.get(), READY_PATIENCE)
-        if not isinstance(answer, frames.Status):
-            raise RunFailed("bridge", "the bridge did not say how it is")
+            connection.send({**operation, "id": number})
+            try:
+                answer = await asyncio.wait_for(queue.get(), seconds)
+            except TimeoutError:
+                raise RunFailed("timeout", "the bridge does not answer") from None
+        _output(answer)
         return answer
 
     def _request(self, number: int, prompt: Prompt) -> dict[str, Any]:

@@ -95,7 +95,16 @@ class Status(msgspec.Struct, frozen=True, tag_field="event", tag="status"):
     memory: int
 
 
-Event = Ready | Text | Thinking | Calls | Done | Failed | Status
+class Me(msgspec.Struct, frozen=True, tag_field="event", tag="me"):
+    """Whose a key is: what Cursor says of its owner, and the name the owner gave it."""
+
+    id: int
+    email: str | None = None
+    name: str | None = None
+    key_name: str | None = None
+
+
+Event = Ready | Text | Thinking | Calls | Done | Failed | Status | Me
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder()

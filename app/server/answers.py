@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.openai.errors import INVALID, ApiError
+from app.server.visits import note
 
 _encoder = msgspec.json.Encoder()
 
@@ -37,7 +38,7 @@ def error_response(error: ApiError, headers: dict[str, str] | None = None) -> Js
 async def on_api_error(request: Request, error: Exception) -> Response:
     """Answer an ApiError raised by an endpoint."""
     assert isinstance(error, ApiError)
-    request.scope.setdefault("app.notes", {})["error"] = error.code
+    note(request, error=error.code)
     unread = {"connection": "close"} if error.status == 413 else None  # the rest of the body is not wanted
     return error_response(error, unread)
 

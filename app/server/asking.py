@@ -15,7 +15,11 @@ from app.openai.messages import remotes, turns
 from app.server.presence import unless_left
 from app.server.state import State, state_of
 
-NO_KEY = "No Cursor API key is set. Set CURSOR_API_KEY (cursor.com, Settings, API Keys) and start again."
+NO_KEY = (
+    "No Cursor API key is set. Enter one in the app, or with `python -m app key set`; "
+    "Cursor's dashboard has it, under Integrations. CURSOR_API_KEY in the environment will do as well."
+)
+LOCKED = "The Cursor API key is locked in {source}. Unlock it in the app, or with `python -m app key unlock`."
 SESSION_HEADERS = ("x-session-affinity", "x-opencode-session-id", "x-opencode-session")
 LONGEST_SESSION = 256
 
@@ -31,11 +35,15 @@ async def read_body(request: HttpRequest) -> bytes:
     return await request.body()
 
 
-def require_key(state: State) -> str:
+async def require_key(state: State) -> str:
     """Give the Cursor key, or refuse: 401. What a client sends as its key is never used."""
-    if state.settings.key is None:
-        raise ApiError(401, NO_KEY, type="authentication_error", code="missing_api_key")
-    return state.settings.key
+    held = await state.keys.current()
+    if held.key is not None:
+        return held.key
+    locked = held.state == "locked"
+    message = LOCKED.format(source=held.source) if locked else NO_KEY
+    code = "locked_api_key" if locked else "missing_api_key"
+    raise ApiError(401, message, type="authentication_error", code=code)
 
 
 def require_model(name: str | None) -> Model:
@@ -60,7 +68,7 @@ async def make_prompt(
 ) -> Prompt:
     """Make the prompt, with `before` in front; fetches pictures that are elsewhere. Raises ApiError."""
     model = require_model(asked.model)
-    key = require_key(state_of(request))
+    key = await require_key(state_of(request))
     wanted = remotes(asked.messages)
     fetched = await unless_left(request, _fetch(wanted)) if wanted else {}
     conversation = (*before, *turns(asked.messages, fetched))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -11,8 +12,12 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
+from app.account import open_keys
 from app.cursor.client import Bridge
+from app.keychain import Environment
+from app.keys import Keys
 from app.openai.errors import ApiError
+from app.preferences import File
 from app.server.answers import on_api_error, on_crash, on_disconnect, on_http_error
 from app.server.chat import create_completion, create_old_completion
 from app.server.health import health
@@ -29,21 +34,35 @@ from app.server.state import Address, State
 from app.settings import Settings
 
 
-def build(settings: Settings, address: Address, bridge: Bridge | None = None) -> Starlette:
-    """Make the application. Its lifespan starts the bridge (the real one unless given) and ends it."""
+def build(
+    settings: Settings,
+    address: Address,
+    bridge: Bridge | None = None,
+    *,
+    keys: Keys | None = None,
+    file: File | None = None,
+) -> Starlette:
+    """Make the application. Its lifespan starts the bridge (the real one unless given) and ends it.
+
+    Unless `keys` are given the key is the one in the settings, and cannot be changed.
+    """
     bridge = bridge or Bridge(settings)
+    keys = keys or open_keys(Environment(settings.key), bridge)
+    state = State(settings, address, bridge, keys, file)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        reading = asyncio.create_task(keys.read())
         await bridge.start()
         try:
             yield
         finally:
+            reading.cancel()
             await bridge.stop()
 
     app = Starlette(
         routes=_routes(),
-        middleware=[Middleware(Door, origins=settings.origins)],
+        middleware=[Middleware(Door, origins=lambda: state.settings.origins, watchers=state.watchers)],
         exception_handlers={
             ClientDisconnect: on_disconnect,
             ApiError: on_api_error,
@@ -53,7 +72,7 @@ def build(settings: Settings, address: Address, bridge: Bridge | None = None) ->
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    app.state.server = State(settings, address, bridge)
+    app.state.server = state
     return app
 
 

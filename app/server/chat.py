@@ -19,10 +19,10 @@ from app.openai.errors import ApiError
 from app.openai.usage import chat_usage
 from app.server.answers import Json
 from app.server.asking import make_prompt, read_body, session_of
-from app.server.logs import note
 from app.server.presence import EventStream, unless_left
 from app.server.runs import End, Piece, Pieces, api_error, collect, play, typed
 from app.server.state import state_of
+from app.server.visits import note
 
 Bodies = Answer | OldAnswer
 
@@ -54,7 +54,7 @@ async def _whole(request: HttpRequest, prompt: Prompt, answer: Bodies, pieces: P
     with typed():
         whole = await unless_left(request, collect(pieces))
     usage = chat_usage(whole.end.usage, prompt.model.price)
-    note(request, usage=whole.end.usage)
+    note(request, usage=whole.end.usage, price=prompt.model.price)
     return Json(answer.whole(whole.text, whole.calls, whole.end.finish, usage))
 
 
@@ -84,7 +84,7 @@ async def _chunks(
                         if called is not None:
                             yield sse.event(called)
                     case End():
-                        note(request, usage=piece.usage)
+                        note(request, usage=piece.usage, price=prompt.model.price)
                         yield sse.event(answer.closing(piece.finish))
                         if asked.include_usage:
                             yield sse.event(answer.usage(chat_usage(piece.usage, prompt.model.price)))

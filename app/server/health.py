@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.cursor.client import Bridge
 from app.cursor.models import MODELS
+from app.keychain import Held
 from app.server.answers import Json
 from app.server.state import State, state_of
 from app.version import NAME, version
@@ -18,7 +19,7 @@ def describe(state: State) -> dict[str, Any]:
     """Give the body of /health."""
     return {
         "service": NAME,
-        "status": status(state.bridge, has_key=state.settings.key is not None),
+        "status": status(state.bridge, state.keys.held),
         "version": version(),
         "host": state.address.host,
         "port": state.address.port,
@@ -28,25 +29,26 @@ def describe(state: State) -> dict[str, Any]:
     }
 
 
-def status(bridge: Bridge, *, has_key: bool) -> str:
+def status(bridge: Bridge, held: Held) -> str:
     """Sum up in one word: ready, or what is in the way, the most lasting first."""
     if bridge.state == "missing":
         return "sdk_bridge_missing"
-    if not has_key:
-        return "needs_api_key"
+    if held.state != "present":
+        return "needs_unlock" if held.state == "locked" else "needs_api_key"
     if bridge.state == "ready":
         return "ready"
     return "sdk_bridge_starting" if bridge.problem is None else "sdk_bridge_failed"
 
 
 def bridge(bridge: Bridge) -> dict[str, Any]:
-    """Say what the bridge runs in (`path`: bundled, configured or path) and how it is."""
+    """Say what the bridge runs in (`path`: bundled, configured or path), behind which wall, and how it is."""
     runtime = bridge.runtime
     return {
         "state": bridge.state,
         "runtime": None if runtime is None else runtime.kind,
         "version": None if runtime is None else runtime.version,
         "path": None if runtime is None else runtime.origin,
+        "sandbox": None if bridge.sandbox is None else bridge.sandbox.name,
         "problem": bridge.problem,
     }
 

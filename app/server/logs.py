@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -17,10 +15,6 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
-from starlette.types import Scope
-
-from app.openai.usage import Usage
 
 FILE = "server.log"
 MAX_BYTES = 2_000_000
@@ -30,44 +24,8 @@ _encoder = msgspec.json.Encoder()
 requests = logging.getLogger("app.requests")
 
 
-def note(request: Request, *, usage: Usage | None = None, **values: str | int | bool | None) -> None:
-    """Add to the line that will be logged for `request`. Nothing a user or a model wrote may come here."""
-    noted: dict[str, Any] = request.scope.setdefault("app.notes", {})
-    noted.update(values)
-    if usage is not None:
-        noted.update(tokens_in=usage.prompt, tokens_out=usage.completion)
-
-
-@dataclass(slots=True)
-class Visit:
-    """One request, as it is logged. `status` is 0 until there is an answer."""
-
-    id: str
-    status: int = 0
-
-
-@contextmanager
-def logged(scope: Scope) -> Iterator[Visit]:
-    """Log one request when its answer is sent; a good answer of /health, which is polled, is not."""
-    visit = Visit(f"req_{secrets.token_hex(12)}")
-    began = time.perf_counter()
-    try:
-        yield visit
-    finally:
-        if scope["path"] != "/health" or visit.status != 200:
-            fields = {
-                "request": visit.id,
-                "method": scope["method"],
-                "path": scope["path"][:100],
-                "status": visit.status,
-                "ms": round((time.perf_counter() - began) * 1000, 1),
-                **scope.get("app.notes", {}),
-            }
-            _log(fields)
-
-
-def _log(fields: dict[str, Any]) -> None:
-    """Log a request; without the search for who calls, which costs more than all the rest."""
+def log_request(fields: dict[str, Any]) -> None:
+    """Log a request that is over; without the search for who calls, which costs more than all the rest."""
     if requests.isEnabledFor(logging.INFO):
         record = logging.LogRecord(requests.name, logging.INFO, "", 0, "request", None, None)
         record.fields = fields
@@ -80,13 +38,14 @@ def _second(seconds: int) -> str:
 
 
 class Lines(logging.Formatter):
-    """Formats records as JSON lines. An exception is logged as its type and where, without its message,
-    which may quote what a user wrote.
+    """Formats records as JSON lines, with what is in `hidden` masked.
+
+    An exception is logged as its type and where, without its message, which may quote what a user wrote.
     """
 
-    def __init__(self, hidden: tuple[str, ...] = ()) -> None:
+    def __init__(self, hidden: Collection[str] = ()) -> None:
         super().__init__()
-        self.hidden = tuple(secret for secret in hidden if secret)
+        self.hidden = hidden
 
     def format(self, record: logging.LogRecord) -> str:
         """Give one line."""
@@ -156,23 +115,33 @@ class _Private(RotatingFileHandler):
         return stream
 
 
+def log_from(level: str) -> None:
+    """Log the app's records of `level` (debug, info, warning, error) and above."""
+    logging.getLogger("app").setLevel(level.upper())
+
+
 @contextmanager
-def logging_to(folder: Path, *, hidden: tuple[str, ...] = ()) -> Iterator[Path | None]:
-    """Log the app's records to a file in `folder` while the block runs; None if it cannot be written."""
+def logging_to(
+    folder: Path, *, hidden: Collection[str] = (), level: str = "info", kept: int = KEPT
+) -> Iterator[Path | None]:
+    """Log the app's records to a file in `folder` while the block runs; None if it cannot be written.
+
+    `hidden` may grow meanwhile; `kept` older files stay.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handler = _Private(folder / FILE, maxBytes=MAX_BYTES, backupCount=KEPT)
+        handler = _Private(folder / FILE, maxBytes=MAX_BYTES, backupCount=kept)
     except OSError:
         yield None  # a server without a log is of more use than none
         return
     handler.setFormatter(Lines(hidden))
     root, own = logging.getLogger(), logging.getLogger("app")
-    level = own.level
-    own.setLevel(logging.INFO)
+    before = own.level
+    log_from(level)
     root.addHandler(handler)
     try:
         yield folder / FILE
     finally:
         root.removeHandler(handler)
-        own.setLevel(level)
+        own.setLevel(before)
         handler.close()

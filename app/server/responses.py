@@ -25,11 +25,11 @@ from app.openai.usage import responses_usage, tokens
 from app.server.answers import Json
 from app.server.asking import make_prompt, read_body, session_of
 from app.server.chat import continued
-from app.server.logs import note
 from app.server.presence import EventStream, unless_left
 from app.server.runs import End, Piece, Pieces, api_error, characters, collect, play, typed
 from app.server.state import state_of
 from app.server.store import Kept, Responses
+from app.server.visits import note
 
 LISTED = 20  # input items, unless asked for more
 MOST_LISTED = 100
@@ -104,7 +104,7 @@ async def _job(request: HttpRequest, asked: ResponseRequest, size: int) -> Job:
         "previous_response_id": asked.previous,
         "store": asked.store,
     }
-    growing = Growing(id, int(time.time()), prompt.model.id, echo, asked.asked.offer.custom)
+    growing = Growing(id, int(time.time()), prompt.model.id, echo, asked.asked.offer.origins)
     size += previous.size if previous else 0
     return Job(asked, prompt, growing, len(instructions), store, size)
 
@@ -134,7 +134,7 @@ def _told(request: HttpRequest, job: Job, piece: Piece) -> list[dict[str, Any]]:
             job.calls += piece.calls
             return list(job.growing.calls(piece.calls))
         case End():
-            note(request, usage=piece.usage)
+            note(request, usage=piece.usage, price=job.prompt.model.price)
             return job.ended(piece)
         case _:
             return []

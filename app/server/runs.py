@@ -14,13 +14,13 @@ from typing import Literal
 from app.cursor.client import Bridge, Done, RunFailed, Text, Thinking, ToolCalls
 from app.cursor.conversation import Prompt, ToolCall, Turn
 from app.cursor.frames import Tokens
+from app.discretion import discreet
 from app.openai.chat import Request
 from app.openai.errors import ApiError, bad_output
 from app.openai.formats import correction, fault, unfenced
 from app.openai.limits import Cutter, Limits
 from app.openai.messages import Message
 from app.openai.usage import Usage, estimate
-from app.server.discretion import discreet
 
 Finish = Literal["stop", "length", "tool_calls"]
 

@@ -9,7 +9,7 @@ send none of these.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 
 from starlette.datastructures import Headers
@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.openai.errors import ApiError
 from app.server.answers import error_response
-from app.server.logs import Visit, logged
 from app.server.protocol import MAX_HEAD, head_too_big
+from app.server.visits import Visit, Watchers, visiting
 
 MAX_BODY = 64 * 1024 * 1024
 METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
@@ -62,9 +62,18 @@ def _own(origin: str, host: str) -> bool:
 class Door:
     """ASGI middleware: refuses what `refusal` names, bounds requests, answers OPTIONS with 204, logs."""
 
-    def __init__(self, app: ASGIApp, *, origins: Collection[str] = (), max_body: int = MAX_BODY) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        origins: Callable[[], Collection[str]] = tuple,
+        watchers: Watchers | None = None,
+        max_body: int = MAX_BODY,
+    ) -> None:
+        """Guard `app`; `origins` gives the web origins to let in, which may change."""
         self.app = app
-        self.origins = frozenset(origins)
+        self.origins = origins
+        self.watchers = watchers or Watchers()
         self.max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,8 +82,8 @@ class Door:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        error = refusal(headers, origins=self.origins) or self._too_big(scope, headers)
-        with logged(scope) as visit:
+        error = refusal(headers, origins=self.origins()) or self._too_big(scope, headers)
+        with visiting(scope, headers.get("user-agent", ""), self.watchers) as visit:
             if error is not None:
                 response = error_response(error, {"connection": "close"})
                 await response(scope, receive, _marked(send, visit, []))
@@ -130,6 +139,8 @@ def _marked(send: Send, visit: Visit, extra: list[tuple[bytes, bytes]]) -> Send:
         if message["type"] == "http.response.start":
             visit.status = message["status"]
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", visit.id.encode()), *extra]
+        elif message.get("body"):
+            visit.answering()
         await send(message)
 
     return sending

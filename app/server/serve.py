@@ -15,8 +15,13 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
+from app import instance
+from app.account import open_keys
 from app.cursor.client import Bridge
 from app.errors import AppError
+from app.keychain import vault
+from app.preferences import FILE as PREFERENCES
+from app.preferences import File, Loaded
 from app.server.build import build
 from app.server.logs import logging_to, warn_on_stderr
 from app.server.protocol import Patient
@@ -29,6 +34,8 @@ FURTHER_PORTS = 20
 GRACEFUL = 1.0  # seconds for answers under way when the server is told to stop; then their runs are ended
 LAST_RESORT = 5  # seconds until even connections that do not end are dropped
 BACKLOG = 256
+
+log = logging.getLogger("app.server")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -55,22 +62,41 @@ def _bind(host: str, port: int) -> socket.socket | None:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             return None
-        raise AppError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        cure = (
+            "ports below 1024 need more rights; choose a higher one" if error.errno == errno.EACCES else None
+        )
+        raise AppError(f"cannot listen on {host}:{port}: {error.strerror}", cure=cure) from error
     return listener
 
 
-def run(settings: Settings, *, host: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM; the bridge is ended before this returns."""
+def run(settings: Settings, *, host: str, port: int | None) -> None:
+    """Serve until SIGINT or SIGTERM; the bridge is ended before this returns.
+
+    `port` is one that was asked for on the command line; else it is the settings'. Raises AppError.
+    """
+    file = File(settings.config_dir / PREFERENCES) if settings.config_dir else None
+    loaded = file.load() if file else Loaded()
+    settings = settings.following(loaded.preferences)
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(contextlib.closing(listen(host, port)))
+        place = stack.enter_context(instance.claim(settings.data_dir, asked=port))
+        wanted = settings.port if port is None else port
+        listener = stack.enter_context(contextlib.closing(listen(host, wanted)))
         address = Address(host, listener.getsockname()[1])
+        bridge = Bridge(settings)
+        keys = open_keys(vault(settings.key, settings.data_dir, mode=settings.keychain), bridge)
         warn_on_stderr()
-        stack.enter_context(logging_to(settings.data_dir / "logs", hidden=(settings.key or "",)))
-        if port not in (0, address.port):
-            _say(f"Port {port} is busy; using {address.port} instead.")
+        logs = logging_to(
+            settings.data_dir / "logs", hidden=keys.seen, level=settings.log_level, kept=settings.keep_logs
+        )
+        stack.enter_context(logs)
+        for problem in loaded.problems:
+            log.warning("%s", problem)
+        if wanted not in (0, address.port):
+            _say(f"Port {wanted} is busy; using {address.port} instead.")
         _say(f"{NAME} {version()} on {address.url}/v1")
-        application = build(settings, address)
-        server = Server(_config(application), application.state.server.bridge)
+        application = build(settings, address, bridge, keys=keys, file=file)
+        place.publish(address.url, application.state.server.token)
+        server = Server(_config(application), bridge)
         with _quiet_signals():
             server.run(sockets=[listener])
     if not server.started:

@@ -192,6 +192,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "CURSOR_SDK_BRIDGE_JS": str(settings.bridge_js),
         "CURSOR_SDK_BRIDGE_RUNTIME": str(settings.runtime),
         "API_FOR_CURSOR_DATA_DIR": str(settings.data_dir),
+        "API_FOR_CURSOR_CONFIG_DIR": str(settings.config_dir or settings.data_dir / "config"),
+        "API_FOR_CURSOR_KEYCHAIN": "file",
     }
 
 

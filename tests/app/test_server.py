@@ -32,8 +32,10 @@ def test_health(app: App) -> None:
         "port": 8787,
         "baseUrl": "http://127.0.0.1:8787/v1",
         "models": ["composer-2.5", "composer-2.5-fast"],
-        "bridge": {"state": "ready", "runtime": None, "version": None, "path": None, "problem": None},
-    }
+        "bridge": {
+            "state": "ready", "runtime": None, "version": None, "path": None, "sandbox": None, "problem": None,
+        },
+    }  # fmt: skip
     head = app.client.head("/health")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == answer.headers["content-length"]

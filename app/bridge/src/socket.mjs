@@ -1,5 +1,7 @@
 // The app's way in: one Unix socket that the app listens on. The bridge lives as long as that connection.
 import net from 'node:net';
+import { owner } from './account.mjs';
+import { fromError } from './failures.mjs';
 import { Decoder, encode } from './frames.mjs';
 import { Outlet } from './outlet.mjs';
 import { start, status } from './runs.mjs';
@@ -23,6 +25,10 @@ function serve(socket, token) {
       requests.delete(id);
     },
     taken: ({ id, count }) => requests.get(id)?.outlet.taken(count),
+    me({ id, key }) {
+      const answers = [(found) => ({ event: 'me', ...found }), (error) => ({ event: 'failed', ...fromError(error) })];
+      owner(key).then(...answers).then((answer) => send({ id, ...answer }));
+    },
     status: ({ id }) => send({ id, event: 'status', ...status(), memory: process.memoryUsage.rss() }),
   };
   const decoder = new Decoder(({ op, ...message }) => operations[op]?.(message));
