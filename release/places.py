@@ -84,6 +84,16 @@ class Places:
         return self.folder / self.image_name
 
     @property
+    def sbom(self) -> Path:
+        """What the app is made of, CycloneDX."""
+        return self.folder / f"{self.image_name}.cdx.json"
+
+    @property
+    def provenance(self) -> Path:
+        """Signed statements on where image and bill of materials come from."""
+        return self.folder / f"{self.image_name}.intoto.jsonl"
+
+    @property
     def notes(self) -> Path:
         """The release notes as HTML."""
         return self.folder / "notes.html"

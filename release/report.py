@@ -54,12 +54,12 @@ def files(done: Done) -> list[tuple[str, str, str]]:
     """The artifacts: path from the checkout, size, digest."""
     from release.files import sha256
 
-    rows = []
-    for path in (done.places.image, done.places.appcast, done.places.notes):
+    rows, places = [], done.places
+    for path in (places.image, places.appcast, places.notes, places.sbom, places.provenance):
         if path.is_file():
-            name = path.relative_to(done.places.dist.parent)
+            name = path.relative_to(places.dist.parent)
             known = done.journal.entries.get("staple")
-            digest = known.facts["sha256"] if known and path == done.places.image else sha256(path)
+            digest = known.facts["sha256"] if known and path == places.image else sha256(path)
             rows.append((str(name), f"{path.stat().st_size:,}", digest))
     return rows
 

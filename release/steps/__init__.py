@@ -7,7 +7,13 @@ that later steps need.
 from __future__ import annotations
 
 from release.pipeline import Step
-from release.steps import build, public, sign
+from release.steps import attest, build, public, sign
 from release.steps.job import Job
 
-STEPS: tuple[Step[Job], ...] = (*build.STEPS, *sign.STEPS, *public.STEPS)
+STEPS: tuple[Step[Job], ...] = (
+    *build.STEPS,
+    attest.SBOM,
+    *sign.STEPS,
+    attest.PROVENANCE,
+    *public.STEPS,
+)

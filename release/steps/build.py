@@ -40,7 +40,7 @@ def _inputs_run(job: Job, advance: Advance) -> Facts:
     from release import inputs
 
     services, targets = job.services, ("host", *_slices(job.config.app.arch))
-    makers: list[Callable[[], object]] = [lambda: _prefix(job), lambda: _site_packages(job)]
+    makers: list[Callable[[], object]] = [lambda: _prefix(job), lambda: site_packages(job)]
     makers += [partial(_bun, job, target) for target in targets]
     makers += [
         lambda: inputs.sparkle(services.cache, services.pins, runner=services.runner),
@@ -81,7 +81,8 @@ def _prefix(job: Job) -> Path:
     )
 
 
-def _site_packages(job: Job) -> Path:
+def site_packages(job: Job) -> Path:
+    """The app's Python packages for the Mac, in the cache."""
     from release import inputs
 
     return inputs.site_packages(
@@ -168,7 +169,7 @@ def _runtime(job: Job) -> Path:
             spec,
             folder / name,
             prefix=_prefix(job),
-            site_packages=_site_packages(job),
+            site_packages=site_packages(job),
             runner=job.services.runner,
         )
 

@@ -157,7 +157,7 @@ def _publish_needs(job: Job) -> Needs:
         files=bucket,
         settings={"endpoint": wanted.endpoint, "bucket": wanted.bucket},
         code=["release/publish.py"],
-        after=["staple", "notes", "appcast"],
+        after=["staple", "sbom", "provenance", "notes", "appcast"],
     )
 
 
@@ -173,7 +173,7 @@ def _publish_run(job: Job, advance: Advance) -> Facts:
         dmg_name=job.places.image_name,
         latest_name=job.config.image.latest,
         for_everybody=job.config.feed.channel == STABLE,
-        pages=tuple(_public_page(job, page) for page in job.fact("notes", "pages")),
+        pages=(*(_public_page(job, page) for page in job.fact("notes", "pages")), *_attestations(job)),
         appcast=job.places.appcast.read_bytes(),
         feed_etag=job.fact("appcast", "etag"),
     )
@@ -193,6 +193,16 @@ def _public_page(job: Job, page: Mapping[str, Any]) -> PublicPage:
 
     data = (job.places.pages / page["name"]).read_bytes()
     return PublicPage(page["name"], data, page["type"], versioned=page["kind"] == "notes")
+
+
+def _attestations(job: Job) -> tuple[PublicPage, ...]:
+    """Return what stands beside the image for those who ask what it is made of and where it comes from."""
+    from release.provenance import MEDIA_TYPE
+    from release.publish import PublicPage
+    from release.sbom.cyclonedx import MEDIA_TYPE as SBOM_TYPE
+
+    kinds = ((job.places.sbom, SBOM_TYPE), (job.places.provenance, MEDIA_TYPE))
+    return tuple(PublicPage(path.name, path.read_bytes(), kind, versioned=True) for path, kind in kinds)
 
 
 def _verify_needs(job: Job) -> Needs:
