@@ -107,11 +107,27 @@ def require_present(
 
 
 def _absent(modules: Path, lock: Mapping[str, Mapping[str, Any]], system: str, cpu: str) -> Iterator[str]:
+    unused = _unused(lock, system, cpu)
     for name, entry in lock.items():
-        if not entry.get("link") and applies(entry, system, cpu):
+        if not entry.get("link") and name not in unused:
             found = _version(modules.parent / name)
             if found != entry["version"]:
                 yield f"{name.removeprefix('node_modules/')} {entry['version']}: {found or 'not there'}"
+
+
+def _unused(lock: Mapping[str, Mapping[str, Any]], system: str, cpu: str) -> set[str]:
+    """Find what npm is right to leave out: what is for other platforms, and optional for those alone."""
+    unused = {name for name, entry in lock.items() if not applies(entry, system, cpu)}
+    optional = {name for name, entry in lock.items() if entry.get("optional")}
+    while more := {name for name in optional - unused if set() < _users(lock, name) <= unused}:
+        unused |= more
+    return unused
+
+
+def _users(lock: Mapping[str, Mapping[str, Any]], name: str) -> set[str]:
+    package = name.rpartition("node_modules/")[2]
+    lists = ("dependencies", "optionalDependencies")
+    return {user for user, entry in lock.items() if any(package in entry.get(kind, ()) for kind in lists)}
 
 
 def _unknown(modules: Path, required: Collection[str]) -> Iterator[str]:

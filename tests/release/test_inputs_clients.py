@@ -287,6 +287,23 @@ class TestBridge:
         with pytest.raises(Fault):
             require_present(modules, lock, system="darwin", cpu="arm64")
 
+    def test_what_only_another_platforms_packages_want_may_be_left_out(self, tmp_path: Path) -> None:
+        def entry(*wants: str, **more: Any) -> dict[str, Any]:
+            return {"version": "1", "optional": True, "dependencies": dict.fromkeys(wants, "1"), **more}
+
+        lock = {
+            "node_modules/wasm": entry("runtime", os=["freebsd"]),
+            "node_modules/runtime": entry("helper"),
+            "node_modules/helper": entry(),
+        }
+        require_present(tmp_path, lock, system="linux", cpu="x64")
+        with pytest.raises(Fault, match="3 packages"):
+            require_present(tmp_path, lock, system="freebsd", cpu="x64")
+        with pytest.raises(Fault, match="2 packages"):
+            require_present(
+                tmp_path, {**lock, "node_modules/user": entry("helper")}, system="linux", cpu="x64"
+            )
+
     @pytest.mark.parametrize(
         ("entry", "system", "cpu", "wanted"),
         [
