@@ -11,8 +11,9 @@ import msgspec
 
 from app.cursor.conversation import ToolCall
 from app.openai.errors import unsupported
-from app.openai.fields import need
+from app.openai.fields import need, optional
 from app.openai.messages import ROLES, Message, read_content, read_role
+from app.openai.tools import full_name
 
 CALLS = ("function_call", "custom_tool_call")
 RESULTS = ("function_call_output", "custom_tool_call_output")
@@ -54,7 +55,8 @@ def _message(item: dict[str, Any], where: str) -> Message:
 
 
 def _call(item: dict[str, Any], where: str, kind: str) -> ToolCall:
-    name = need(item.get("name"), str, f"{where}.name")
+    space = optional(item, "namespace", str, f"{where}.")
+    name = full_name(need(item.get("name"), str, f"{where}.name"), space)
     call_id = need(item.get("call_id"), str, f"{where}.call_id")
     if kind == "function_call":
         return ToolCall(call_id, name, need(item.get("arguments"), str, f"{where}.arguments"))

@@ -10,6 +10,7 @@ import msgspec
 from app.cursor.conversation import ToolCall
 from app.openai.errors import ApiError
 from app.openai.items import new_id
+from app.openai.tools import Origin
 
 Event = dict[str, Any]
 Events = Iterator[Event]
@@ -22,7 +23,12 @@ class Growing:
     """
 
     def __init__(
-        self, id: str, created: int, model: str, echo: Mapping[str, Any], custom: frozenset[str] = frozenset()
+        self,
+        id: str,
+        created: int,
+        model: str,
+        echo: Mapping[str, Any],
+        origins: Mapping[str, Origin] | None = None,
     ) -> None:
         self.head: dict[str, Any] = {
             "id": id,
@@ -37,7 +43,7 @@ class Growing:
             **echo,
         }
         self.output: list[dict[str, Any]] = []
-        self.custom = custom
+        self.origins = origins or {}
         self._number = 0
         self._item: dict[str, Any] | None = None
         self._texts: list[str] = []
@@ -120,16 +126,19 @@ class Growing:
         yield from self._done(item)
 
     def _call(self, call: ToolCall) -> Events:
-        free = call.name in self.custom
+        origin = self.origins.get(call.name) or Origin(call.name)
+        free = origin.free
         kind, name = ("custom_tool_call", "input") if free else ("function_call", "arguments")
-        item = {"id": new_id(kind), "type": kind, "call_id": call.id, "name": call.name}
+        item = {"id": new_id(kind), "type": kind, "call_id": call.id, "name": origin.name}
+        if origin.namespace is not None:
+            item["namespace"] = origin.namespace
         value = _free_text(call.arguments) if free else call.arguments
         place = {"item_id": item["id"], "output_index": len(self.output)}
         started = {**item, "status": "in_progress", name: ""}
         yield self._event("response.output_item.added", output_index=len(self.output), item=started)
         stem = f"response.{'custom_tool_call_input' if free else 'function_call_arguments'}"
         yield self._event(f"{stem}.delta", **place, delta=value)
-        yield self._event(f"{stem}.done", **place, **{name: value}, **({} if free else {"name": call.name}))
+        yield self._event(f"{stem}.done", **place, **{name: value}, **({} if free else {"name": origin.name}))
         yield from self._done({**item, "status": "completed", name: value})
 
     def _done(self, item: dict[str, Any]) -> Events:

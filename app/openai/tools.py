@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.cursor.conversation import Tool, ToolCall
@@ -19,20 +20,34 @@ CUSTOM_PARAMETERS: dict[str, Any] = {
     "properties": {"input": {"type": "string"}},
     "required": ["input"],
 }
-# Run by OpenAI itself; nothing here could, so the model is not offered them.
+# Run by OpenAI itself; nothing here could, so the model is not offered them. (What tool_search would find is
+# offered at once.)
 HOSTED = frozenset({
     "code_interpreter", "computer_use_preview", "file_search", "image_generation", "local_shell", "mcp",
-    "web_search", "web_search_preview",
+    "programmatic_tool_calling", "tool_search", "web_search", "web_search_2025_08_26", "web_search_preview",
+    "web_search_preview_2025_03_11",
 })  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """How the client knows a tool that the model knows otherwise: in a namespace, or taking `free` text."""
+
+    name: str
+    namespace: str | None = None
+    free: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
-    """The tools offered, what the client wants of the model with them, and which take free text."""
+    """The tools offered, what the client wants of the model with them, and whence some of them are.
+
+    `origins` is by the name that the model is given; tools that both sides know alike are not in it.
+    """
 
     tools: tuple[Tool, ...] = ()
     wish: str = ""
-    custom: frozenset[str] = frozenset()
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
 NO_OFFER = Offer()
@@ -47,20 +62,43 @@ def read_offer(data: Mapping[str, Any], *, nested: bool) -> Offer:
     if len(given) > MAX_TOOLS:
         raise invalid(f"At most {MAX_TOOLS} tools can be offered.", "tools")
     items = [need(item, dict, f"tools[{index}]") for index, item in enumerate(given)]
-    found = [_tool(item, f"tools[{index}]", nested) for index, item in enumerate(items)]
-    tools = [tool for tool in found if tool is not None]
-    names = [tool.name for tool in tools]
-    if len(set(names)) < len(names):
+    found = [pair for index, item in enumerate(items) for pair in _offered(item, f"tools[{index}]", nested)]
+    tools = tuple(tool for tool, _ in found)
+    if len({tool.name for tool in tools}) < len(tools):
         raise invalid("tools has the same name twice.", "tools")
-    custom = frozenset(item["name"] for item in items if not nested and item.get("type") == "custom")
+    origins = {tool.name: origin for tool, origin in found if origin != Origin(tool.name)}
     one = flag(data, "parallel_tool_calls", True) is False
-    return _chosen(Offer(tuple(tools), custom=custom), data.get("tool_choice"), one=one)
+    return _chosen(Offer(tools, origins=origins), data.get("tool_choice"), one=one)
 
 
-def _tool(item: Mapping[str, Any], where: str, nested: bool) -> Tool | None:
+def _offered(item: Mapping[str, Any], where: str, nested: bool) -> Iterator[tuple[Tool, Origin]]:
     kind = item.get("type", "function")
-    if not nested and isinstance(kind, str) and kind in HOSTED:
-        return None
+    if nested or kind not in ("namespace", *HOSTED):
+        tool = _tool(item, where, nested)
+        yield tool, Origin(tool.name, free=kind == "custom")
+    elif kind == "namespace":
+        yield from _namespace(item, where)
+
+
+def _namespace(item: Mapping[str, Any], where: str) -> Iterator[tuple[Tool, Origin]]:
+    """Read tools that share a namespace; to the model it is the beginning of their names."""
+    space = need(item.get("name"), str, f"{where}.name")
+    about = optional(item, "description", str, f"{where}.")
+    for index, inner in enumerate(need(item.get("tools"), list, f"{where}.tools")):
+        place = f"{where}.tools[{index}]"
+        tool = _tool(need(inner, dict, place), place, nested=False)
+        origin = Origin(tool.name, space, free=inner.get("type") == "custom")
+        described = tool.description if index or not about else f"{about}\n\n{tool.description}"
+        yield dataclasses.replace(tool, name=full_name(tool.name, space), description=described), origin
+
+
+def full_name(name: str, namespace: str | None) -> str:
+    """Give the name that the model knows a tool by."""
+    return f"{namespace}__{name}" if namespace else name
+
+
+def _tool(item: Mapping[str, Any], where: str, nested: bool) -> Tool:
+    kind = item.get("type", "function")
     if kind != "function" and (nested or kind != "custom"):
         raise unsupported(f"{where}.type {kind!r:.60} is not supported; offer functions.", f"{where}.type")
     if nested:
@@ -85,19 +123,19 @@ def _chosen(offer: Offer, choice: Any, *, one: bool) -> Offer:
         if not offer.tools:
             raise invalid("tool_choice is required, but no tools are offered.", "tool_choice")
         wishes.append("Call at least one of the offered tools instead of answering in text.")
-    return NO_OFFER if choice == "none" else Offer(offer.tools, " ".join(wishes), offer.custom)
+    return NO_OFFER if choice == "none" else dataclasses.replace(offer, wish=" ".join(wishes))
 
 
 def _named(offer: Offer, choice: Mapping[str, Any], wishes: list[str]) -> Offer:
     if choice.get("type") == "allowed_tools":
-        return Offer(offer.tools, " ".join(wishes), offer.custom)
+        return dataclasses.replace(offer, wish=" ".join(wishes))
     inner = choice.get("function")
     name = inner.get("name") if isinstance(inner, dict) else choice.get("name")
     tools = tuple(tool for tool in offer.tools if tool.name == name)
     if not tools:
         raise invalid("tool_choice names a tool that is not offered.", "tool_choice")
     wishes.append(f"Call the tool {name} instead of answering in text.")
-    return Offer(tools, " ".join(wishes), offer.custom)
+    return dataclasses.replace(offer, tools=tools, wish=" ".join(wishes))
 
 
 def read_calls(value: Any, where: str) -> tuple[ToolCall, ...]:
