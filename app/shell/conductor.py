@@ -34,8 +34,10 @@ from app.shell.machine import step
 class Mac(Protocol):
     """What the machine's answers need of macOS. All of it is called in the main thread."""
 
-    updates: bool
-    """Whether updates can be looked for."""
+    @property
+    def updates(self) -> bool:
+        """Whether updates can be looked for."""
+        ...
 
     def show_menu(self, icon: menu.Icon, summary: str, items: tuple[menu.Item | None, ...]) -> None:
         """Put a symbol and a menu into the menu bar."""
@@ -66,7 +68,11 @@ class Mac(Protocol):
         ...
 
     def check_for_updates(self) -> None:
-        """Have Sparkle look for an update."""
+        """Have Sparkle look for an update. Raises AppError."""
+        ...
+
+    def set_automatic_updates(self, on: bool) -> None:
+        """Have Sparkle look for updates now and then, or only when asked."""
         ...
 
     def login_item(self) -> link.LoginItem:
@@ -156,6 +162,12 @@ class Conductor:
 
     def _perform(self, ask: link.Ask) -> str | None:
         match ask:
+            case link.Ask(question="check_for_updates"):
+                self._mac.check_for_updates()
+                return None
+            case link.Ask(question="set_automatic_updates", value=bool(on)):
+                self._mac.set_automatic_updates(on)
+                return None
             case link.Ask(question="login_item"):
                 return self._mac.login_item()
             case link.Ask(question="set_login_item", value=bool(on)):

@@ -16,7 +16,14 @@ import msgspec
 LONGEST_LINE = 64 * 1024
 
 LoginItem = Literal["on", "off", "needs approval", "not available"]
-Question = Literal["check_for_updates", "login_item", "set_login_item", "set_menu_bar_only", "open_folder"]
+Question = Literal[
+    "check_for_updates",
+    "set_automatic_updates",
+    "login_item",
+    "set_login_item",
+    "set_menu_bar_only",
+    "open_folder",
+]
 
 
 class Listening(msgspec.Struct, frozen=True, tag="listening"):
@@ -78,6 +85,10 @@ class Shell(Protocol):
 
     async def check_for_updates(self) -> None:
         """Have Sparkle look for an update now and show what it finds."""
+        ...
+
+    async def set_automatic_updates(self, on: bool) -> None:
+        """Have Sparkle look for updates now and then, or only when asked."""
         ...
 
     async def login_item(self) -> LoginItem:

@@ -168,8 +168,6 @@ def _said(state: State, message: link.FromServer, now: float) -> Step:
         case link.Ask(question="set_menu_bar_only", id=number, value=on):
             only = on is True
             return replace(state, menu_bar_only=only), (SetDock(not only), Send(link.Answer(number)))
-        case link.Ask(question="check_for_updates", id=number):
-            return state, (CheckForUpdates(), Send(link.Answer(number)))
         case link.Ask():
             return state, (Perform(message),)
 

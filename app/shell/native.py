@@ -27,6 +27,10 @@ class NativeShell:
         """Have Sparkle look for an update now and show what it finds."""
         await self._ask("check_for_updates")
 
+    async def set_automatic_updates(self, on: bool) -> None:
+        """Have Sparkle look for updates now and then, or only when asked."""
+        await self._ask("set_automatic_updates", on)
+
     async def login_item(self) -> LoginItem:
         """Say if the app starts at login."""
         return _login_item(await self._ask("login_item"))
