@@ -149,6 +149,12 @@ class Bridge:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._supervisor
 
+    async def restart(self) -> None:
+        """End the bridge and start another one, which requests wait for."""
+        await self.stop()
+        self.state = "restarting"
+        await self.start()
+
     async def run(self, prompt: Prompt) -> AsyncGenerator[Output, None]:
         """Run `prompt`: yields pieces of text and thinking, perhaps ToolCalls, lastly Done. Raises RunFailed.
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from AppKit import (
-    NSAlert,
-    NSAlertFirstButtonReturn,
     NSApp,
     NSBackingStoreBuffered,
     NSColor,
@@ -56,15 +54,6 @@ class Browsing(NSObject):  # type: ignore[misc]
         self, web: Any, _configuration: Any, action: Any, _features: Any
     ) -> None:
         web.loadRequest_(action.request())  # there is one window; the policy above sends strangers away
-
-    def webView_runJavaScriptConfirmPanelWithMessage_initiatedByFrame_completionHandler_(
-        self, _web: Any, message: str, _frame: Any, done: Any
-    ) -> None:
-        alert = NSAlert.alloc().init()
-        alert.setMessageText_(message)
-        alert.addButtonWithTitle_("OK")
-        alert.addButtonWithTitle_("Cancel")
-        done(alert.runModal() == NSAlertFirstButtonReturn)
 
     def webViewWebContentProcessDidTerminate_(self, web: Any) -> None:
         web.reload()

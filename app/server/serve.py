@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from types import FrameType
 
 import uvicorn
@@ -69,10 +70,11 @@ def _bind(host: str, port: int) -> socket.socket | None:
     return listener
 
 
-def run(settings: Settings, *, host: str, port: int | None) -> None:
+def run(settings: Settings, *, host: str, port: int | None, linked: bool = False) -> None:
     """Serve until SIGINT or SIGTERM; the bridge is ended before this returns.
 
-    `port` is one that was asked for on the command line; else it is the settings'. Raises AppError.
+    `port` is one that was asked for on the command line; else it is the settings'. `linked` says that the
+    Mac's shell has started this process (app/shell/link.py). Raises AppError.
     """
     file = File(settings.config_dir / PREFERENCES) if settings.config_dir else None
     loaded = file.load() if file else Loaded()
@@ -97,6 +99,10 @@ def run(settings: Settings, *, host: str, port: int | None) -> None:
         application = build(settings, address, bridge, keys=keys, file=file)
         place.publish(address.url, application.state.server.token)
         server = Server(_config(application), bridge)
+        if linked:
+            from app.server.shelled import attach
+
+            server.around = attach(application.state.server)
         with _quiet_signals():
             server.run(sockets=[listener])
     if not server.started:
@@ -109,6 +115,12 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, bridge: Bridge) -> None:
         super().__init__(config)
         self.bridge = bridge
+        self.around: AbstractAsyncContextManager[None] = contextlib.nullcontext()
+
+    async def main_loop(self) -> None:
+        """Serve until told to stop, inside `around`."""
+        async with self.around:
+            await super().main_loop()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop serving."""

@@ -70,6 +70,7 @@ async def _listen(shell: NativeShell, served: Served, reader: asyncio.StreamRead
                     shell.tell(link.Page(served.page(place)))
                 case link.Woke():
                     await served.woke()
+                    shell.tell(served.health())
     signal.raise_signal(signal.SIGTERM)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeAlias
 
+from app.instance import ALREADY_RUNNING
 from app.shell import link, notices
 from app.shell.events import (
     After,
@@ -43,7 +44,6 @@ WAKE_PATIENCE = 15.0  # seconds for a sign of life after sleep
 STEADY = 60.0  # a server that lived this long was well: its end does not count as one of a series
 FIRST_DELAY = 0.5  # seconds before it is started again, doubled each time
 MOST_SHORT = 5  # so many short lives in a row, and it is left alone until the user says otherwise
-ALREADY_RUNNING = 75  # its exit status when another copy serves: starting again would not help
 
 Step: TypeAlias = tuple[State, tuple[Effect, ...]]
 
@@ -107,7 +107,7 @@ def _ended(state: State, status: int, last: str, now: float) -> Step:
         return _start(gone, now) if state.wanted else (gone, ())
     short = 1 if now - state.began > STEADY else state.short + 1
     why = last or f"it ended with status {status}"
-    if status == ALREADY_RUNNING or short >= MOST_SHORT:
+    if status == ALREADY_RUNNING or short >= MOST_SHORT:  # another copy serves: it is in the way as long
         return _failed(replace(gone, short=0), why, now)
     delay = FIRST_DELAY * 2.0 ** (short - 1)
     waiting = replace(gone, phase="waiting", short=short, failure=why)
