@@ -25,8 +25,13 @@ def describe(model: Model) -> dict[str, Any]:
 
 
 async def list_models(request: Request) -> Response:
-    """Answer GET /v1/models."""
-    return Json({"object": "list", "data": [describe(model) for model in MODELS]})
+    """Answer GET /v1/models.
+
+    Codex asks with its version for a list of another form, and complains without it. It is left empty: what
+    stands in it would replace Codex's own instructions to the model.
+    """
+    codex: dict[str, Any] = {"models": []} if "client_version" in request.query_params else {}
+    return Json({"object": "list", "data": [describe(model) for model in MODELS], **codex})
 
 
 async def get_model(request: Request) -> Response:

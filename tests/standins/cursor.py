@@ -31,10 +31,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.standins import cursor_agents as cursor_agents  # its scenarios
 from tests.standins import cursor_messages as agent
 from tests.standins import cursor_wire as wire
 from tests.standins.cursor_kinds import Kind
-from tests.standins.cursor_scenarios import REPLY_TIMEOUT, Reply, SeenRun, pick
+from tests.standins.cursor_scenarios import REPLY_TIMEOUT, Arguments, Reply, Scenario, SeenRun, pick
 
 if TYPE_CHECKING:
     from tests.standins import http2
@@ -106,6 +107,7 @@ class Play:
     base_url: str
     tally: dict[str, int]
     kinds: Sequence[Kind]
+    following: dict[str, tuple[Scenario, Arguments]]
     replies: dict[int, asyncio.Queue[Reply]] = field(default_factory=dict)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -139,6 +141,9 @@ class Play:
         reply = Reply(kind, first.data, first.refused, first.silent)
         self.seen.replies.append(reply)
         return reply
+
+    def follow(self, scenario: Scenario, arguments: Arguments) -> None:
+        self.following[self.seen.conversation] = scenario, arguments
 
     async def listen(self) -> None:
         """Take in what the client says during the run."""
@@ -177,6 +182,7 @@ class Backend:
         self.tally: dict[str, int] = {}  # of scenarios that count
         self.kinds: Sequence[Kind] = ()  # what `builtin` tries: cursor_kinds.read(node_modules)
         self._channels: dict[str, Channel] = {}
+        self._following: dict[str, tuple[Scenario, Arguments]] = {}  # by conversation
 
     def forget(self) -> None:
         """Let go of runs that are over, in a test of many."""
@@ -246,7 +252,7 @@ class Backend:
     async def _answer(self, channel: Channel, key: str, tasks: list[asyncio.Task[None]]) -> Response:
         seen = _describe(await asyncio.wait_for(channel.incoming.get(), 10), key)
         self.runs.append(seen)
-        tasks += self._play(Play(channel, seen, self.url, self.tally, self.kinds))
+        tasks += self._play(Play(channel, seen, self.url, self.tally, self.kinds, self._following))
         first = await channel.outgoing.get()
         if isinstance(first, HttpError):
             _stop(tasks)
@@ -255,7 +261,8 @@ class Backend:
         return StreamingResponse(body, media_type="application/connect+proto")
 
     def _play(self, play: Play) -> list[asyncio.Task[None]]:
-        scenario, arguments = pick(play.seen.prompt)
+        followed = self._following.pop(play.seen.conversation, None)
+        scenario, arguments = followed or pick(play.seen.prompt)
 
         async def act() -> None:
             try:
@@ -320,8 +327,13 @@ def _describe(data: bytes, key: str) -> SeenRun:
         conversation=wire.text(request, 5),
         images=tuple(_picture(image) for image in images),
         tools=tuple(wire.text(tool, 1) for tool in tools),
+        offered={wire.text(tool, 5): _parameters(wire.blob(tool, 3)) for tool in tools},
         received=bytearray(data),
     )
+
+
+def _parameters(schema: bytes) -> tuple[str, ...]:
+    return tuple(wire.members(wire.members(schema).get("properties", b"")))
 
 
 def _picture(image: wire.Fields) -> bytes:

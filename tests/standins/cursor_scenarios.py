@@ -6,8 +6,9 @@ Without such a mark it is `text`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,6 +45,7 @@ class SeenRun:
     conversation: str = ""
     images: tuple[bytes, ...] = ()
     tools: tuple[str, ...] = ()
+    offered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # each tool's parameters
     replies: list[Reply] = field(default_factory=list)
     received: bytearray = field(default_factory=bytearray)
     cancelled: bool = False
@@ -77,6 +79,9 @@ class Stage(Protocol):
     async def ask(self, kind: int, arguments: bytes, *, timeout: float = REPLY_TIMEOUT) -> Reply:
         """Ask the client to do something and wait for what it says."""
 
+    def follow(self, scenario: Scenario, arguments: Arguments) -> None:
+        """Have the next turn of this conversation played so, whatever its prompt."""
+
 
 Arguments = Mapping[str, str]
 Scenario = Callable[[Stage, Arguments], Awaitable[None]]
@@ -97,7 +102,7 @@ def pick(prompt: str) -> tuple[Scenario, Arguments]:
     return SCENARIOS[found[1]], {name: value for name, _, value in pairs}
 
 
-async def _finish(stage: Stage, *counts: int) -> None:
+async def finish(stage: Stage, *counts: int) -> None:
     await stage.say(agent.checkpoint(b"".join(block(8, f"turn-{turn}") for turn in (1, 2))))
     await stage.say(agent.turn_ended(*counts))
     await stage.end()
@@ -107,21 +112,41 @@ async def _finish(stage: Stage, *counts: int) -> None:
 async def text(stage: Stage, arguments: Arguments) -> None:
     for word in ANSWER:
         await stage.say(agent.text_delta(word))
-    await _finish(stage, 11, 7)
+    await finish(stage, 11, 7)
 
 
 @scenario
 async def echo(stage: Stage, arguments: Arguments) -> None:
     """Answers with the prompt itself."""
     await stage.say(agent.text_delta(stage.seen.prompt))
-    await _finish(stage)
+    await finish(stage)
+
+
+FORMS = {
+    "fits": '{"colours": ["red", "green", "blue"]}',
+    "fenced": '```json\n{"colours": ["red", "green", "blue"]}\n```',
+    "misfit": '{"colours": "red, green and blue"}',
+    "broken": '{"colours": ["red", "green", ',
+    "chatty": 'Of course! {"colours": ["red", "green", "blue"]}',
+}
+
+
+@scenario
+async def json(stage: Stage, arguments: Arguments) -> None:
+    """Answers with JSON in the first of `forms`; in the conversation's next turns, with those after it."""
+    form, _, further = arguments["forms"].partition(",")
+    half = len(FORMS[form]) // 2
+    await stage.say(agent.text_delta(FORMS[form][:half]), agent.text_delta(FORMS[form][half:]))
+    if further:
+        stage.follow(json, {"forms": further})
+    await finish(stage, 10, 5)
 
 
 @scenario
 async def usage(stage: Stage, arguments: Arguments) -> None:
     """Counts with parts read from and written to a cache."""
     await stage.say(agent.text_delta("counted"))
-    await _finish(stage, 100, 20, 5, 3)
+    await finish(stage, 100, 20, 5, 3)
 
 
 @scenario
@@ -143,14 +168,14 @@ async def slow(stage: Stage, arguments: Arguments) -> None:
     for index in range(int(arguments.get("count", 30))):
         await stage.say(agent.text_delta(f"{index} "))
         await asyncio.sleep(float(arguments.get("delay", 0.1)))
-    await _finish(stage)
+    await finish(stage)
 
 
 @scenario
 async def big(stage: Stage, arguments: Arguments) -> None:
     """One piece of `size` characters."""
     await stage.say(agent.text_delta("x" * int(arguments.get("size", 1_000_000))))
-    await _finish(stage)
+    await finish(stage)
 
 
 @scenario
@@ -160,12 +185,12 @@ async def flood(stage: Stage, arguments: Arguments) -> None:
     for _ in range(int(arguments.get("count", 100))):
         await stage.say(piece)
         await asyncio.sleep(0)
-    await _finish(stage)
+    await finish(stage)
 
 
 @scenario
 async def empty(stage: Stage, arguments: Arguments) -> None:
-    await _finish(stage)
+    await finish(stage)
 
 
 @scenario
@@ -179,19 +204,29 @@ async def silence(stage: Stage, arguments: Arguments) -> None:
 async def hang(stage: Stage, arguments: Arguments) -> None:
     """Begins and only keeps the connection alive."""
     await stage.say(agent.text_delta("started"))
-    await _beat(stage)
+    await beat(stage)
 
 
 @scenario
 async def stuck(stage: Stage, arguments: Arguments) -> None:
     """Keeps the connection alive and never begins."""
-    await _beat(stage)
+    await beat(stage)
 
 
-async def _beat(stage: Stage) -> None:
+async def beat(stage: Stage) -> None:
     while True:
         await stage.say(agent.heartbeat())
         await asyncio.sleep(HEARTBEAT)
+
+
+@contextlib.asynccontextmanager
+async def beating(stage: Stage) -> AsyncIterator[None]:
+    """Keep the connection alive while the client works."""
+    task = asyncio.create_task(beat(stage))
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 @scenario
@@ -283,10 +318,9 @@ async def tools(stage: Stage, arguments: Arguments) -> None:
     if "quiet" not in arguments:
         await stage.say(*(agent.tool_started(call, agent.mcp_call(data)) for call, data in asked))
     behind = agent.attempts_of(arguments, stage.base_url, stage.kinds) if "folder" in arguments else []
-    beating = asyncio.create_task(_beat(stage))
     if "lost" in arguments:
         asyncio.get_running_loop().call_later(float(arguments["lost"]), stage.lose)
-    try:
+    async with beating(stage):
         replies, _ = await asyncio.gather(
             _ask_apart(stage, [(agent.MCP, data) for _, data in asked], float(arguments.get("gap", 0))),
             _ask_apart(stage, behind, 0),
@@ -295,13 +329,11 @@ async def tools(stage: Stage, arguments: Arguments) -> None:
         if "again" in arguments:
             _, data = _call(stage, arguments, "call-again", arguments["again"])
             replies.append(await stage.ask(agent.MCP, data, timeout=LONG))
-    finally:
-        beating.cancel()
     heard = (agent.tool_result(reply.data) or reply.refused or "nothing" for reply in replies)
     await stage.say(agent.text_delta(f"I heard: {'; '.join(heard)}"))
     if "linger" in arguments:
-        await _beat(stage)
-    await _finish(stage, 100, 20, 5, 3)
+        await beat(stage)
+    await finish(stage, 100, 20, 5, 3)
 
 
 def _call(stage: Stage, arguments: Arguments, call: str, item: str) -> tuple[str, bytes]:
@@ -323,7 +355,7 @@ async def context(stage: Stage, arguments: Arguments) -> None:
     """Asks what the client's surroundings are; the answer is in `replies`."""
     await stage.ask(agent.REQUEST_CONTEXT, b"")
     await stage.say(agent.text_delta("thank you"))
-    await _finish(stage)
+    await finish(stage)
 
 
 @scenario
@@ -333,7 +365,7 @@ async def query(stage: Stage, arguments: Arguments) -> None:
         await stage.say(agent.interaction_query(number, kind))
     await asyncio.sleep(0.3)
     await stage.say(agent.text_delta("asked"))
-    await _finish(stage)
+    await finish(stage)
 
 
 @scenario
@@ -346,4 +378,4 @@ async def builtin(stage: Stage, arguments: Arguments) -> None:
         for kind, data in wanted:
             await stage.ask(kind, data)
     await stage.say(agent.text_delta("tried"))
-    await _finish(stage)
+    await finish(stage)

@@ -115,6 +115,12 @@ def json_value(value: object) -> bytes:
     return block(6, b"".join(block(1, json_value(item)) for item in value))
 
 
+def members(value: bytes) -> dict[str, bytes]:
+    """The members of a google.protobuf.Value that is an object, each still encoded; none of any other."""
+    entries = messages(decode(blob(decode(value), 5)), 1)
+    return {text(entry, 1): blob(entry, 2) for entry in entries}
+
+
 def frame(data: bytes, flags: int = 0) -> bytes:
     """Connect's frame in a stream: flags, length, bytes."""
     return struct.pack(">BI", flags, len(data)) + data
