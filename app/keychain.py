@@ -339,7 +339,10 @@ def _secret_service(environ: Mapping[str, str]) -> Keyring | None:
 
 def _look_at_collection() -> Literal["open", "locked", "none"]:
     """See how the default collection is; `get_default_collection` would make one, and ask for a password."""
-    import secretstorage
+    try:
+        import secretstorage
+    except ImportError:  # which comes with that backend, so not on a Mac
+        return "none"
 
     with closing(secretstorage.dbus_init()) as bus:
         try:
