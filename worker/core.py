@@ -13,11 +13,16 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from worker import hosted
+from worker.early_access import early_access
+from worker.notary_webhook import notary_webhook
 from worker.ports import Ports, Unavailable
 from worker.releases import is_mine
-from worker.replies import CORS, PREFLIGHT, Reply, not_allowed, not_found, problem, unavailable
+from worker.replies import CORS, PREFLIGHT, Refusal, Reply, not_allowed, not_found, problem, unavailable
+from worker.requests import respond
 from worker.sending import Releases, path_of, send_reply
 
 PUBLIC_URL: Final = "https://api-for-composer.standardagents.ai"
@@ -29,8 +34,17 @@ log = logging.getLogger("worker")
 def make(ports: Ports) -> ASGIApp:
     """Make the application for these ports."""
     site = Starlette(
-        routes=[],
-        exception_handlers={HTTPException: _on_http, Unavailable: _on_unavailable, Exception: _on_crash},
+        routes=[
+            Route("/api/early-access", early_access, methods=["POST"]),
+            Route("/api/notary/webhook/{token}", notary_webhook, methods=["POST"]),
+            *hosted.routes(ports.settings),
+        ],
+        exception_handlers={
+            Refusal: _on_refusal,
+            HTTPException: _on_http,
+            Unavailable: _on_unavailable,
+            Exception: _on_crash,
+        },
     )
     site.router.redirect_slashes = False
     site.state.ports = ports
@@ -52,17 +66,6 @@ def make(ports: Ports) -> ASGIApp:
     return app
 
 
-def ports_of(request: Request) -> Ports:
-    """Give a route what its host offers."""
-    ports: Ports = request.app.state.ports
-    return ports
-
-
-def respond(reply: Reply) -> Response:
-    """Make Starlette's response of a reply."""
-    return Response(reply.body, reply.status, dict(reply.headers))
-
-
 def _host(scope: Scope) -> bytes:
     return next((value.lower() for name, value in scope["headers"] if name == b"host"), b"")
 
@@ -73,10 +76,15 @@ def _moved(scope: Scope, site: str) -> Reply:
     return Reply(308, {**CORS, "location": site + target})
 
 
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return respond(error.reply)
+
+
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        return respond(not_allowed((error.headers or {}).get("allow", "another method")))
+        return respond(not_allowed((error.headers or {}).get("Allow", "another method")))
     if error.status_code == 404:
         return respond(not_found())
     return respond(problem(error.status_code, error.detail, "invalid_request_error"))

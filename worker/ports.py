@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -72,8 +72,11 @@ class Outbound(Protocol):
 
     def stream(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
-    ) -> AsyncIterator[bytes]:
-        """Send one request and give its body as it comes; an answer other than 200 is Refused."""
+    ) -> AsyncGenerator[bytes, None]:
+        """Send one request and give its body as it comes; an answer other than 200 is Refused.
+
+        Closing it ends the request. So does CURSOR_SDK_BRIDGE_TIMEOUT_MS without a byte: Unavailable.
+        """
         ...
 
 

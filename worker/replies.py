@@ -46,6 +46,14 @@ class Reply:
         return len(self.body) if self.part is None else self.part.end - self.part.start
 
 
+class Refusal(Exception):
+    """Ends a request with a reply."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
 def problem(status: int, message: str, code: str, *, param: str | None = None, **headers: str) -> Reply:
     """An error in OpenAI's shape, as every route here answers; header names take `_` for `-`."""
     error = {"message": message, "type": code, "param": param, "code": code}
@@ -75,3 +83,16 @@ def not_allowed(allow: str) -> Reply:
 def unavailable(what: str) -> Reply:
     """A part of the host is down; what exactly is the log's affair."""
     return problem(503, f"The {what} does not answer; try again soon", "unavailable", retry_after="10")
+
+
+def unset(what: str) -> Refusal:
+    """A setting or binding that this needs is not there: 503, and the name is for whoever runs the site."""
+    return Refusal(problem(503, f"This is not set up here ({what})", "not_configured"))
+
+
+def answer(body: object, status: int = 200, **headers: str) -> Reply:
+    """Answer with JSON that nobody keeps."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    data = json.dumps(body, separators=(",", ":")).encode()
+    kind = {"content-type": "application/json; charset=utf-8", "cache-control": "no-store"}
+    return Reply(status, {**CORS, **kind, **named}, data)

@@ -1,0 +1,114 @@
+"""The site on uvicorn, with a folder or an S3 bucket, and SQLite: `python -m worker.hosts.local.serve`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from worker.core import make
+from worker.hosts.local.cipher import AesGcm
+from worker.hosts.local.folder import Folder
+from worker.hosts.local.outbound import Http
+from worker.hosts.local.settings import load
+from worker.hosts.local.sqlite import Sqlite
+from worker.hosts.local.zerocopy import ZeroCopy
+from worker.ports import ObjectStore, Ports
+
+PATIENCE = 180_000  # ms
+
+
+class SystemClock:
+    """The time of this machine."""
+
+    def now(self) -> float:
+        """See Clock."""
+        return time.time()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until interrupted."""
+    asked = parser().parse_args(argv)
+    asked.data.mkdir(parents=True, exist_ok=True)
+    settings = load(os.environ, asked.vars)
+    database = Sqlite(asked.data / "site.sqlite")
+    database.migrate()
+    outbound = Http(int(settings.get("CURSOR_SDK_BRIDGE_TIMEOUT_MS", PATIENCE)) / 1000)
+    ports = Ports(_store(asked), database, outbound, AesGcm(), SystemClock(), settings)
+    application = with_lifespan(make(ports), database, outbound)
+    sys.stderr.write(f"serving on http://{asked.host}:{asked.port}\n")
+    uvicorn.run(application, **options(asked.host, asked.port))
+    return 0
+
+
+def options(host: str, port: int) -> dict[str, Any]:
+    """Give uvicorn's options for this site."""
+    return {
+        "host": host,
+        "port": port,
+        "http": ZeroCopy,
+        "loop": "uvloop",
+        "ws": "none",
+        "access_log": False,
+        "server_header": False,
+        "log_level": "warning",
+        "timeout_graceful_shutdown": 5,
+    }
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the command line's parser."""
+    made = argparse.ArgumentParser(prog="python -m worker.hosts.local.serve", description=__doc__)
+    made.add_argument("--host", default="127.0.0.1")
+    made.add_argument("--port", type=int, default=8788)
+    made.add_argument("--data", type=Path, default=Path("build/worker"), help="where the database is kept")
+    made.add_argument("--releases", type=Path, help="a folder as the bucket (default: DATA/bucket)")
+    made.add_argument("--s3", help="an S3 endpoint instead; keys from R2_ACCESS_KEY_ID, R2_SECRET_ACCESS_KEY")
+    made.add_argument("--bucket", default="api-for-composer-releases")
+    made.add_argument("--vars", type=Path, default=Path("worker/.dev.vars"), help="settings, NAME=value")
+    return made
+
+
+def _store(asked: argparse.Namespace) -> ObjectStore:
+    if not asked.s3:
+        return Folder((asked.releases or asked.data / "bucket").resolve())
+    from worker.hosts.local.s3 import S3
+
+    access, secret = os.environ.get("R2_ACCESS_KEY_ID", ""), os.environ.get("R2_SECRET_ACCESS_KEY", "")
+    return S3(asked.s3, asked.bucket, access, secret)
+
+
+def with_lifespan(app: ASGIApp, database: Sqlite, outbound: Http) -> ASGIApp:
+    """Close what was opened when the server ends."""
+
+    @contextlib.asynccontextmanager
+    async def life() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await outbound.close()
+            database.close()
+
+    async def serving(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        await receive()
+        async with life():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return serving
+
+
+if __name__ == "__main__":
+    sys.exit(main())
