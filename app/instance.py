@@ -7,7 +7,6 @@ tells where. That file has a token, so only this user can read it.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import time
 from collections.abc import Iterator
@@ -20,6 +19,9 @@ import msgspec
 
 from app.errors import AppError
 from app.files import cannot, locked, make_private, read_private, write_private
+from app.preferences import FILE as PREFERENCES
+from app.preferences import File
+from app.settings import DEFAULT_HOST, Settings
 from app.version import NAME, version
 
 LOCK = "server.lock"
@@ -53,6 +55,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     def ask(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
         """Send a request with the token; gives the status (0: no answer) and the JSON."""
+        import http.client  # only those who look for the server need it
+
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
         headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
@@ -108,6 +112,16 @@ def find(data_dir: Path) -> Running | None:
             return None if free else _read(data_dir)
     except (AppError, FileNotFoundError):
         return None
+
+
+def address(settings: Settings) -> str:
+    """Give the origin of the server that runs, or else of the one that would: agents are set up with it."""
+    running = find(settings.data_dir)
+    if running is not None:
+        return running.url
+    preferred = File(settings.config_dir / PREFERENCES).load().preferences if settings.config_dir else None
+    port = settings.following(preferred).port if preferred else settings.port
+    return f"http://{DEFAULT_HOST}:{port}"
 
 
 def _read(data_dir: Path) -> Running | None:

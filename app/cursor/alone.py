@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from app.cursor import process, sandbox
 from app.cursor.runtime import Missing, find
@@ -55,8 +56,8 @@ def plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
     return Plan(argv, environment, state / "workspace", f"http://{host}:{port}")
 
 
-def run() -> None:
-    """Become the bridge. Returns never; raises AppError."""
+def run() -> NoReturn:
+    """Become the bridge. Raises AppError."""
     planned = plan(from_environment(), os.environ)
     sys.stderr.write(f"bridge: {planned.url}\n")
     sys.stderr.flush()

@@ -133,7 +133,7 @@ class Bridge:
         self.sandbox: Sandbox | None = None
         self.problem: str | None = None
         self._connection: Connection | None = None
-        self._ready = asyncio.Event()
+        self._settled = asyncio.Event()  # set while there is nothing to wait for: it is ready, or will not be
         self._numbers = itertools.count(1)
         self._supervisor: asyncio.Task[None] | None = None
 
@@ -144,16 +144,20 @@ class Bridge:
     async def stop(self) -> None:
         """End the bridge and wait until it is gone."""
         self.state = "stopped"
+        await self._end()
+        self._settled.set()
+
+    async def restart(self) -> None:
+        """End the bridge and start another one, which requests wait for."""
+        self.state = "restarting"
+        await self._end()
+        await self.start()
+
+    async def _end(self) -> None:
         if self._supervisor is not None:
             self._supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._supervisor
-
-    async def restart(self) -> None:
-        """End the bridge and start another one, which requests wait for."""
-        await self.stop()
-        self.state = "restarting"
-        await self.start()
 
     async def run(self, prompt: Prompt) -> AsyncGenerator[Output, None]:
         """Run `prompt`: yields pieces of text and thinking, perhaps ToolCalls, lastly Done. Raises RunFailed.
@@ -224,20 +228,20 @@ class Bridge:
             raise RunFailed("timeout", "the bridge does not answer") from None
 
     async def _connected(self) -> Connection:
-        if self.state in ("missing", "stopped"):
+        if not self._settled.is_set():
+            try:
+                await asyncio.wait_for(self._settled.wait(), READY_PATIENCE)
+            except TimeoutError:
+                raise RunFailed("bridge", self.problem or "the bridge is not ready", retryable=True) from None
+        if self._connection is None:
             raise RunFailed("bridge", self.problem or "the bridge does not run")
-        try:
-            async with asyncio.timeout(READY_PATIENCE):
-                await self._ready.wait()
-        except TimeoutError:
-            raise RunFailed("bridge", self.problem or "the bridge is not ready", retryable=True) from None
-        assert self._connection is not None
         return self._connection
 
     async def _supervise(self) -> None:
         found = await asyncio.to_thread(find, self.settings)
         if isinstance(found, Missing):
             self.state, self.problem = "missing", "; ".join(found.reasons)
+            self._settled.set()
             log.error("no runtime for the bridge: %s", self.problem)
             return
         self.runtime = found
@@ -273,10 +277,11 @@ class Bridge:
         try:
             self._connection = Connection(link)
             self.state, self.problem = "ready", None
-            self._ready.set()
+            self._settled.set()
             walls = "none" if self.sandbox is None else self.sandbox.name
             log.info("bridge ready in %s %s, sandbox: %s", link.ready.runtime, link.ready.version, walls)
             await self._connection.serve()
         finally:
-            self._ready.clear()
+            self._connection = None
+            self._settled.clear()
             await process.end(link)

@@ -20,6 +20,7 @@ from app.openai.errors import ApiError
 from app.preferences import File
 from app.server.answers import on_api_error, on_crash, on_disconnect, on_http_error
 from app.server.chat import create_completion, create_old_completion
+from app.server.control import reload
 from app.server.health import health
 from app.server.models import get_model, list_models
 from app.server.responses import (
@@ -77,7 +78,11 @@ def build(
 
 
 def _routes() -> list[Route]:
-    routes = [Route("/health", health, methods=["GET"]), Route("/", health, methods=["GET"])]
+    routes = [
+        Route("/health", health, methods=["GET"]),
+        Route("/", health, methods=["GET"]),
+        Route("/control/reload", reload, methods=["POST"]),
+    ]
     for prefix in ("/v1", ""):
         routes += [
             Route(f"{prefix}/models", list_models, methods=["GET"]),

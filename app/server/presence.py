@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.openai.errors import ApiError
 from app.server.answers import client_left
+from app.server.visits import note
 
 T = TypeVar("T")
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -67,9 +68,11 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events until they end or the client leaves."""
         async with contextlib.aclosing(self.events):
-            with contextlib.suppress(ApiError):  # it could only be that the client has left
+            try:
                 async with Presence(receive):
                     await self._send(send)
+            except ApiError as left:  # it could only be that the client has left
+                note(Request(scope), error=left.code)
 
     async def _send(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
