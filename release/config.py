@@ -119,7 +119,10 @@ class Sparkle(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Publish(Struct, frozen=True, forbid_unknown_fields=True):
-    """The bucket and the public address before it. Without `endpoint` a local S3 server is the bucket."""
+    """The bucket and the public address before it. Without `endpoint` a local S3 server is the bucket.
+
+    `purge_zone` (or `env:NAME`) is the Cloudflare zone that caches the site; without it nobody is told.
+    """
 
     site: Url
     bucket: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
@@ -127,6 +130,9 @@ class Publish(Struct, frozen=True, forbid_unknown_fields=True):
     account: Uri | None = None
     access_key: Uri | None = None
     secret_key: Uri | None = None
+    purge_api: Url = "https://api.cloudflare.com/client/v4"
+    purge_zone: Annotated[str, Meta(pattern=r"^([0-9a-f]{32}|env:\w+)$")] | None = None
+    purge_token: Uri | None = None
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True):

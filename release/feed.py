@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from release.services import Services
-
-KEY = "appcast.xml"
 JUDGED_BY_AUDIENCE = ("published-falls",)  # by require_no_regression, which knows whom it concerns
 STABLE = "stable"  # everybody's channel has a name here, though none in the feed
 
@@ -111,34 +108,33 @@ def feed_with(published: Feed | None, item: Item, signed: Identity, config: Conf
     return history.record(feed, signed)
 
 
-def open_feed(data: bytes, config: Config, keys: Sequence[str]) -> Feed:
+def open_feed(data: bytes, feed_url: str, keys: Sequence[str]) -> Feed:
     """Read a signed feed, if one of the public `keys` signed it. Raises FeedSignatureFault or FeedFault."""
+    if signer_of(data, keys) is None:
+        problem = "it is not signed" if eddsa.read_feed(data).signature is None else "no key fits"
+        raise eddsa.FeedSignatureFault(
+            "the public feed can't be trusted, or was signed with another key than this profile's",
+            where=feed_url,
+            details=(problem, *(f"tried: {key}" for key in keys)),
+            cure="use the key that installed apps trust; ./invoke keys.rotate plans how to change it",
+        )
+    return xml.parse(eddsa.read_feed(data).content, base_url=feed_url)
+
+
+def signer_of(data: bytes, keys: Sequence[str]) -> str | None:
+    """Return which of the public `keys` signed a feed, None if none of them did."""
     for key in keys:
         try:
-            content = eddsa.verify_feed(data, key)
-        except eddsa.FeedSignatureFault as fault:
-            problem = fault
-        else:
-            return xml.parse(content, base_url=config.feed_url)
-    raise eddsa.FeedSignatureFault(
-        "the public feed can't be trusted, or was signed with another key than this profile's",
-        where=config.feed_url,
-        details=(problem.what, *(f"tried: {key}" for key in keys)),
-        cure="use the key that installed apps trust; ./invoke keys.rotate plans how to change it",
-    )
+            eddsa.verify_feed(data, key)
+        except eddsa.FeedSignatureFault:
+            continue
+        return key
+    return None
 
 
-def published(services: Services) -> tuple[Feed, str] | None:
-    """The feed that is public now and its etag, its signature checked; None if there is none."""
-    found = services.store.get(KEY)
-    if found is None:
-        return None
-    return open_feed(found[1], services.config, services.trusted_keys), found[0].etag
-
-
-def require_sound(data: bytes, config: Config, app: AppFacts, before: Feed | None) -> list[Finding]:
+def require_sound(data: bytes, feed_url: str, app: AppFacts | None, before: Feed | None) -> list[Finding]:
     """Lint the feed that is to be published; return its warnings. Raises FeedFault for errors."""
-    findings = lint(data, base_url=config.feed_url, app=app, published=before)
+    findings = lint(data, base_url=feed_url, app=app, published=before)
     errors = [one for one in findings if one.severity == "error" and one.id not in JUDGED_BY_AUDIENCE]
     if errors:
         raise FeedFault(

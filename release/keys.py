@@ -181,7 +181,7 @@ def _public_feed(config: Config, services: Services) -> Feed | None:
         return None
     if answer.status_code != 200:
         raise Fault(f"the site answered {answer.status_code}", where=config.feed_url, status=Exit.NETWORK)
-    return feeds.open_feed(answer.content, config, services.trusted_keys)
+    return feeds.open_feed(answer.content, config.feed_url, services.trusted_keys)
 
 
 @contextmanager

@@ -104,8 +104,13 @@ class Places:
         return self.work / "notes"
 
     @property
+    def feed_draft(self) -> Path:
+        """The signed feed as it would be published if nobody else publishes meanwhile."""
+        return self.work / "appcast.xml"
+
+    @property
     def appcast(self) -> Path:
-        """The signed feed."""
+        """The signed feed as it was published."""
         return self.folder / "appcast.xml"
 
     @property

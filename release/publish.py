@@ -1,88 +1,84 @@
 """Publish a release so that nothing public ever points at what is not there.
 
-The order is the whole point: the versioned image, only ever created; read back and compared; then the feed,
-in place of the very feed it was built from; then `latest`. Whoever reads in between, or after a crash
-anywhere, finds the old release or the new one, whole. Publishing again finishes what was begun.
+The order is the whole point: image, attachments and manifest, only ever created; the image read back and
+compared; then the feed, in place of the very feed it was built from; then `latest`; then the caches are told.
+Whoever reads in between, or after a crash anywhere, finds the old release or the new one, whole. Publishing
+again finishes what was begun.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
-from urllib.parse import unquote, urlsplit
 
-from appcast import xml
-from appcast.feed import Feed, Item, highest
+from appcast.feed import Feed, Item, find
+from appcast.lint import AppFacts
 from errors import Exit, Fault
+from release import history, latest, manifest
+from release.change import Written, change_feed, overtaken
+from release.feed import STABLE, require_no_regression
+from release.manifest import Listed, Manifest
+from release.objects import (
+    FEED_KEY,
+    IMAGE_TYPE,
+    IMMUTABLE,
+    JSON_TYPE,
+    RELEASES,
+    SHORT,
+    Attachment,
+    Placed,
+    disposition,
+    image_key,
+)
+from release.public import PublicFeed, PublicSide
+from release.publisher import tools
 from release.s3 import Changed
 from release.store import Object, Store, digest_of
 from release.upload import Progress
-
-FEED_KEY = "appcast.xml"
-RELEASES = "releases/"
-FEED_TYPE = "application/rss+xml; charset=utf-8"
-IMAGE_TYPE = "application/x-apple-diskimage"
-IMMUTABLE = "public, max-age=31536000, immutable"
-SHORT = "public, max-age=60, stale-while-revalidate=300"
-
-Action = Literal["sent", "copied", "unchanged", "left"]
-
-
-@dataclass(frozen=True, slots=True)
-class PublicPage:
-    """Notes beside the feed. `versioned` ones never change; others are replaced by each release."""
-
-    name: str
-    data: bytes
-    content_type: str
-    versioned: bool
+from release.version import key as order
+from signing.eddsa import PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What is to be public. `feed_etag`: the etag of the feed that `appcast` was built from, None if none."""
+    """What is to be public.
 
-    app_name: str
+    `item` offers it, `merge` puts it among what is public (None: nothing yet), and may refuse. `feed_etag`:
+    the etag of the feed that `item` was made for. `key` signs the feed if it is not the one that did so far.
+    """
+
     version: str
     build: str
     dmg: Path
-    dmg_name: str
-    appcast: bytes
-    feed_etag: str | None
-    latest_name: str = ""
-    for_everybody: bool = True  # else `latest`, where the download button leads, stays as it is
-    pages: tuple[PublicPage, ...] = ()
+    item: Item
+    app: AppFacts
+    merge: Callable[[Feed | None], Feed]
+    feed_etag: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    key: PrivateKey | None = None
+    allow_regression: bool = False
 
     @property
     def image_key(self) -> str:
         """Where the image stays for good."""
-        return RELEASES + self.dmg_name
+        return RELEASES + self.dmg.name
 
     @property
-    def latest_key(self) -> str:
-        """Where the download button leads."""
-        return RELEASES + (self.latest_name or self.app_name.replace(" ", "-") + "-latest.dmg")
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """One object and what was done for it. `size` in bytes."""
-
-    key: str
-    action: Action
-    size: int
-    etag: str
+    def release(self) -> str:
+        """Version and build, as people and file names put it."""
+        return f"{self.version}-{self.build}"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What is public now."""
+    """What is public now. `appcast` is the feed, signed; `warnings` are for people to read."""
 
     dmg_sha256: str
     objects: tuple[Placed, ...]
+    appcast: bytes
+    warnings: tuple[str, ...] = ()
 
     @property
     def sent(self) -> int:
@@ -93,47 +89,68 @@ class Published:
     def note(self) -> str:
         """One line for the release's closing table."""
         if all(placed.action in ("unchanged", "left") for placed in self.objects):
-            return "public already, nothing sent"
-        doings = (f"{placed.key.removeprefix(RELEASES)} {placed.action}" for placed in self.objects)
-        return f"{self.sent / 1e6:.1f} MB sent: " + ", ".join(doings)
+            doings = "public already, nothing sent"
+        else:
+            done = (f"{placed.key.removeprefix(RELEASES)} {placed.action}" for placed in self.objects)
+            doings = f"{self.sent / 1e6:.1f} MB sent: " + ", ".join(done)
+        return "; ".join((doings, *self.warnings))
 
 
-def publish(store: Store, publication: Publication, *, on_progress: Progress | None = None) -> Published:
+def publish(side: PublicSide, release: Publication, *, on_progress: Progress | None = None) -> Published:
     """Make a release public; safe to repeat, and free of uploads if it is public already.
 
     `on_progress` counts bytes: the image once up and once read back. Raises Fault CONFLICT where somebody
-    else's bytes or feed are in the way (nothing is overwritten), PUBLISH where the bucket does not hold what
-    the feed would point to, NETWORK and SECRET as the store does.
+    else's bytes or feed are in the way (nothing is overwritten), VERSION for a build that was withdrawn,
+    PUBLISH where the bucket does not hold what the feed would point to, NETWORK and SECRET as the store does.
     """
-    digest = digest_of(publication.dmg)
-    image = _place_image(store, publication, digest, on_progress)
-    pages = tuple(_place_page(store, page) for page in publication.pages)
-    _require_targets(store, _read_feed(publication))
-    feed = _place_feed(store, publication)
-    latest = _place_latest(store, publication, digest, image, feed)
-    return Published(digest, (image, *pages, feed, latest))
+    _require_offer(release)
+    store, digest = side.store, digest_of(release.dmg)
+    known = manifest.load(store, manifest.key_of(release.version, release.build))
+    image = _place_image(store, release, digest, on_progress, trusted=known is not None)
+    attached = [_place_attachment(store, one) for one in release.attachments]
+    made, record = _place_manifest(side, release, known, digest)
+    written = _write_feed(side, release, resumed=known is not None)
+    pointer = latest.follow(side)
+    newest = _place_newest(store, made)
+    feed = Placed(FEED_KEY, "sent" if written.sent else "unchanged", len(written.data))
+    objects = (image, *attached, record, feed, pointer, newest)
+    warnings = (*written.warnings, *purge(side, objects))
+    return Published(digest, objects, written.data, warnings)
 
 
-def _place_image(store: Store, release: Publication, digest: str, on_progress: Progress | None) -> Placed:
+def purge(side: PublicSide, objects: Sequence[Placed]) -> tuple[str, ...]:
+    """Let caches forget whatever of these may change; return what to tell if they can't be told."""
+    fixed = {placed.key for placed in objects if placed.key.endswith(".dmg")} - {side.latest_key}
+    urls = [side.url(placed.key) for placed in objects if placed.key not in fixed]
+    try:
+        side.purge(sorted({*urls, f"{side.site}/download"}))
+    except Fault as fault:
+        return (f"{fault.what}: {fault.cure}",)
+    return ()
+
+
+def _require_offer(release: Publication) -> None:
+    if image_key(release.item) != release.image_key or release.item.version != release.build:
+        raise Fault(
+            f"the feed does not offer {release.dmg.name}",
+            cure="write the feed again: ./invoke release --from appcast",
+            status=Exit.APPCAST,
+        )
+
+
+def _place_image(
+    store: Store, release: Publication, digest: str, on_progress: Progress | None, *, trusted: bool
+) -> Placed:
+    """Create the image and read it back. `trusted`: its manifest is there, so that was done before."""
     key, size = release.image_key, release.dmg.stat().st_size
-    action: Action = "unchanged"
-    if store.head(key) is None:
-        try:
-            store.put(
-                key,
-                release.dmg,
-                content_type=IMAGE_TYPE,
-                cache_control=IMMUTABLE,
-                disposition=_attachment(release.dmg_name),
-                if_none_match="*",
-                sha256=digest,
-                on_progress=_shifted(on_progress, 0, size),
-            )
-            action = "sent"
-        except Changed:
-            pass  # somebody was faster, or it was us and the answer got lost: the bytes tell
+    there = store.head(key)
+    if there is not None and trusted and (there.sha256, there.size) == (digest, size):
+        return Placed(key, "unchanged", size, there.etag)
+    sent = there is None and _create_image(store, release, digest, _shifted(on_progress, 0, size))
     found = _read_back(store, key, _shifted(on_progress, size, size))
-    if found.sha256 != digest and action == "sent":  # ours alone, and nothing points at it yet
+    if found.sha256 == digest:
+        return Placed(key, "sent" if sent else "unchanged", size, found.etag)
+    if sent:  # ours alone, and nothing points at it yet
         store.delete(key)
         raise Fault(
             "the image arrived damaged and was removed again",
@@ -142,45 +159,31 @@ def _place_image(store: Store, release: Publication, digest: str, on_progress: P
             cure="run it again",
             status=Exit.PUBLISH,
         )
-    if found.sha256 != digest:
-        raise Fault(
-            f"another image is public under this name already: {release.dmg_name}",
-            where=key,
-            details=(f"public: sha256 {found.sha256}", f"yours:  sha256 {digest}"),
-            cure="choose a higher build number: what was public once never changes",
-            status=Exit.CONFLICT,
-        )
-    return Placed(key, action, size, found.etag)
+    raise Fault(
+        f"another image is public under this name already: {release.dmg.name}",
+        where=key,
+        details=(f"public: sha256 {found.sha256}", f"yours:  sha256 {digest}"),
+        cure="choose a higher build number: what was public once never changes",
+        status=Exit.CONFLICT,
+    )
 
 
-def _place_page(store: Store, page: PublicPage) -> Placed:
-    """Put notes where the feed will point. Like an image, a versioned page is only ever created."""
-    key, caching = RELEASES + page.name, IMMUTABLE if page.versioned else SHORT
-    there = store.get(key)
-    if there is None or (there[1] != page.data and not page.versioned):
-        try:
-            etag = store.put(
-                key,
-                page.data,
-                content_type=page.content_type,
-                cache_control=caching,
-                if_match=there[0].etag if there else None,
-                if_none_match=None if there else "*",
-            )
-        except Changed:
-            there = store.get(key)
-        else:
-            return Placed(key, "sent", len(page.data), etag)
-    if there is None or there[1] != page.data:
-        raise Fault(
-            f"other notes are public under this name already: {page.name}",
-            where=key,
-            cure="choose a higher build number: what was public once never changes"
-            if page.versioned
-            else "run the release again",
-            status=Exit.CONFLICT,
+def _create_image(store: Store, release: Publication, digest: str, on_progress: Progress | None) -> bool:
+    """Upload the image; False if somebody was faster, or it was us and the answer got lost."""
+    try:
+        store.put(
+            release.image_key,
+            release.dmg,
+            content_type=IMAGE_TYPE,
+            cache_control=IMMUTABLE,
+            disposition=disposition(release.dmg.name),
+            if_none_match="*",
+            sha256=digest,
+            on_progress=on_progress,
         )
-    return Placed(key, "unchanged", len(page.data), there[0].etag)
+    except Changed:
+        return False
+    return True
 
 
 def _read_back(store: Store, key: str, on_progress: Progress | None) -> Object:
@@ -198,105 +201,142 @@ def _read_back(store: Store, key: str, on_progress: Progress | None) -> Object:
     return replace(head, size=done, sha256=hasher.hexdigest())
 
 
-def _read_feed(release: Publication) -> Feed:
-    feed = xml.parse(release.appcast)
-    offered = {_name(item.enclosure.url) for item in feed.items if item.enclosure}
-    if release.dmg_name not in offered:
+def _place_attachment(store: Store, attached: Attachment) -> Placed:
+    """Put what the feed will point to. Like an image, what is versioned is only ever created."""
+    placed = _place(store, attached.key, attached.data, attached.content_type, versioned=attached.versioned)
+    if placed is None:
         raise Fault(
-            f"the feed does not offer {release.dmg_name}",
-            cure="write the feed again: ./invoke release --from appcast",
-            status=Exit.APPCAST,
+            f"another file is public under this name already: {attached.name}",
+            where=attached.key,
+            cure="choose a higher build number: what was public once never changes"
+            if attached.versioned
+            else "run the release again",
+            status=Exit.CONFLICT,
         )
-    return feed
+    return placed
 
 
-def _require_targets(store: Store, feed: Feed) -> None:
-    """Refuse a feed that points to an object which is not in the bucket, or of another length."""
-    present = {found.key: found.size for found in store.list(RELEASES)}
-    problems = []
-    for item in feed.items:
-        for url, length in _targets(item):
-            name = _name(url)
-            size = present.get(RELEASES + name) if name else None
-            if name and size is None:
-                problems.append(f"version {item.version}: {name} is not there")
-            elif name and length is not None and size != length:
-                problems.append(f"version {item.version}: {name} has {size} bytes, not {length}")
-    if problems:
+def _place(store: Store, key: str, data: bytes, content_type: str, *, versioned: bool) -> Placed | None:
+    """Create an object, or if not `versioned` replace it; None if another one is in the way."""
+    there = store.get(key)
+    if there is None or (there[1] != data and not versioned):
+        try:
+            etag = store.put(
+                key,
+                data,
+                content_type=content_type,
+                cache_control=IMMUTABLE if versioned else SHORT,
+                if_match=there[0].etag if there else None,
+                if_none_match=None if there else "*",
+            )
+        except Changed:
+            there = store.get(key)
+        else:
+            return Placed(key, "sent", len(data), etag)
+    if there is None or there[1] != data:
+        return None
+    return Placed(key, "unchanged", len(data), there[0].etag)
+
+
+def _place_manifest(
+    side: PublicSide, release: Publication, known: Manifest | None, digest: str
+) -> tuple[Manifest, Placed]:
+    """Create the build's manifest; one of the same objects, whoever wrote it, stays as it is."""
+    key = manifest.key_of(release.version, release.build)
+    made = _manifest(side, release, digest)
+    if known is None:
+        data = manifest.render(made)
+        placed = _place(side.store, key, data, JSON_TYPE, versioned=True)
+        if placed is not None:
+            return made, placed
+        known = manifest.load(side.store, key)
+    if known is None or not known.same_release(made):
         raise Fault(
-            "the feed points at what the bucket does not hold",
-            details=tuple(problems),
-            cure="put the objects back, or take the items out of the feed",
-            status=Exit.PUBLISH,
+            f"{release.release} was published with other files already",
+            where=key,
+            details=_differences(known, made) if known else (),
+            cure="choose a higher build number: what was public once never changes",
+            status=Exit.CONFLICT,
         )
+    return known, Placed(key, "unchanged", len(manifest.render(known)))
 
 
-def _targets(item: Item) -> Iterator[tuple[str, int | None]]:
-    """Yield what an item points to, with its length in bytes where the feed says it."""
-    if item.enclosure:
-        yield item.enclosure.url, item.enclosure.length
-    for link in (*item.release_notes, *item.full_release_notes):
-        yield link.url, link.length
-
-
-def _place_feed(store: Store, release: Publication) -> Placed:
-    size = len(release.appcast)
-    current = store.get(FEED_KEY)
-    if current is not None and current[1] == release.appcast:
-        return Placed(FEED_KEY, "unchanged", size, current[0].etag)
-    try:
-        etag = store.put(
-            FEED_KEY,
-            release.appcast,
-            content_type=FEED_TYPE,
-            cache_control=SHORT,
-            if_match=release.feed_etag,
-            if_none_match=None if release.feed_etag else "*",
-        )
-    except Changed as error:
-        current = store.get(FEED_KEY)
-        if current is not None and current[1] == release.appcast:  # written, but the answer got lost
-            return Placed(FEED_KEY, "sent", size, current[0].etag)
-        raise _overtaken(current[1] if current else None) from error
-    return Placed(FEED_KEY, "sent", size, etag)
-
-
-def _overtaken(public: bytes | None) -> Fault:
-    newest = highest(xml.parse(public)) if public else None
-    offers = f"it offers {newest.version} ({newest.short_version})" if newest else "it is empty or gone"
-    return Fault(
-        "the public feed has changed since this one was built from it",
-        where=FEED_KEY,
-        details=(f"now {offers}",),
-        cure="run the release again: it merges with what is public now",
-        status=Exit.CONFLICT,
+def _manifest(side: PublicSide, release: Publication, digest: str) -> Manifest:
+    image = Listed(release.image_key, release.dmg.stat().st_size, digest, IMAGE_TYPE)
+    fixed = [one for one in release.attachments if one.versioned]
+    by, at = side.publisher, side.now().isoformat(timespec="seconds")
+    return Manifest(
+        version=release.version,
+        build=release.build,
+        channel=release.item.channel or STABLE,
+        minimum_system=release.item.minimum_system_version or "",
+        architectures=release.app.architectures,
+        ed_signature=release.item.enclosure.signature or "" if release.item.enclosure else "",
+        objects=(
+            image,
+            *(Listed(one.key, len(one.data), digest_of(one.data), one.content_type) for one in fixed),
+        ),
+        published=manifest.Published(by.who, at, by.run, by.commit, by.tag, by.rehearsal, tools()),
     )
 
 
-def _place_latest(store: Store, release: Publication, digest: str, image: Placed, feed: Placed) -> Placed:
-    key = release.latest_key
-    now = store.head(key)
-    if not release.for_everybody:
-        return Placed(key, "left", image.size, now.etag if now else "")
-    if now is not None and (now.sha256, now.size, now.cache_control) == (digest, image.size, SHORT):
-        return Placed(key, "unchanged", image.size, now.etag)
-    public = store.head(FEED_KEY)
-    if public is None or public.etag != feed.etag:  # a newer release is out: `latest` is its business
-        return Placed(key, "left", image.size, now.etag if now else "")
-    source = Object(image.key, image.size, image.etag, sha256=digest)
-    disposition = _attachment(release.dmg_name)
-    etag = store.copy(source, key, content_type=IMAGE_TYPE, cache_control=SHORT, disposition=disposition)
-    return Placed(key, "copied", image.size, etag)
+def _differences(public: Manifest, mine: Manifest) -> tuple[str, ...]:
+    theirs, ours = ({one.key: one.sha256 for one in each.objects} for each in (public, mine))
+    names = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
+    return tuple(
+        f"{key.removeprefix(RELEASES)}: public {theirs.get(key, '')[:12]}, yours {ours.get(key, '')[:12]}"
+        for key in names
+    )
 
 
-def _name(url: str) -> str | None:
-    """Return an object's name if the URL is one of ours: `…/releases/<name>`."""
-    folder, _, name = urlsplit(url).path.rpartition("/")
-    return unquote(name) if folder.endswith("/releases") else None
+def _write_feed(side: PublicSide, release: Publication, *, resumed: bool) -> Written:
+    """Put the item among what is public, even if that is another feed by now than it was made for."""
+
+    def change(before: PublicFeed | None) -> Feed:
+        try:
+            return _with_item(side, release, before, resumed=resumed)
+        except Fault as fault:
+            if before is None or before.etag == release.feed_etag:
+                raise
+            raise overtaken(before.kept, fault) from fault
+
+    return change_feed(
+        side, change, action="publish", release=release.release, key=release.key, app=release.app
+    )
 
 
-def _attachment(name: str) -> str:
-    return f'attachment; filename="{name}"'
+def _with_item(side: PublicSide, release: Publication, before: PublicFeed | None, *, resumed: bool) -> Feed:
+    public = before.feed if before else None
+    if public and find(public, release.build) == release.item:
+        return public
+    if resumed and before is not None and find(before.feed, release.build) is None:
+        _require_new(side, release, before)
+    after = release.merge(public)
+    if not release.allow_regression:
+        require_no_regression(public, after, side.now())
+    return after
+
+
+def _require_new(side: PublicSide, release: Publication, public: PublicFeed) -> None:
+    """Refuse a build that was offered once and is no more: some Macs have it, and it was found wanting."""
+    by = history.left(side.store, release.build, side.feed_url, public.kept)
+    if by is not None:
+        raise Fault(
+            f"build {release.build} was public and is not offered any more",
+            details=(f"{by.action} {by.release}, by {by.publisher}, {by.at}",),
+            cure=f"--build {order(release.build)[0] + 1}, or more: what was withdrawn does not come back",
+            status=Exit.VERSION,
+        )
+
+
+def _place_newest(store: Store, made: Manifest) -> Placed:
+    """Let the version's manifest be that of its newest build."""
+    key, data = manifest.newest_key(made.version), manifest.render(made)
+    there = manifest.load(store, key)
+    if there is not None and order(there.build) > order(made.build):
+        return Placed(key, "left", len(data))
+    placed = _place(store, key, data, JSON_TYPE, versioned=False)
+    return placed or Placed(key, "left", len(data))  # a newer build's, written this very moment
 
 
 def _shifted(report: Progress | None, offset: int, size: int) -> Progress | None:

@@ -157,10 +157,10 @@ def check_before(config: Config, version: Version, journal: Journal, services: S
     _ = services.sparkle_key  # raises if it isn't the key that installed apps trust
     if journal.published and config.profile.sparkle.retiring_key is None:
         return
-    from release import continuity, feed
+    from release import continuity
 
-    found = feed.published(services)
-    public = None if found is None else found[0]
+    found = services.public_side.read()
+    public = None if found is None else found.feed
     continuity.check(config, version, services, public)
     if not journal.published and public is not None:
         _check_rising(version, [item.version for item in public.items])

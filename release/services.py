@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import requests
 
     from release.inputs import Cache, Pin
+    from release.public import PublicSide
+    from release.purge import Purge
     from release.rehearsal.apple import AppleStandIn
     from release.rehearsal.bucket import Bucket
     from release.store import Store
@@ -229,6 +231,10 @@ class Services:
         retiring = self.retiring_public_key
         return (self.sparkle_public_key,) if retiring is None else (retiring, self.sparkle_public_key)
 
+    def feed_keys(self) -> tuple[PrivateKey, ...]:
+        """The private halves of `trusted_keys`."""
+        return (self.sparkle_key,) if self.retiring_key is None else (self.retiring_key, self.sparkle_key)
+
     # the public side
 
     @cached_property
@@ -252,6 +258,40 @@ class Services:
             endpoint = endpoint.format(account=self._secret(wanted.account))
         access, secret = self._secret(wanted.access_key), self._secret(wanted.secret_key)
         return S3Store(endpoint=endpoint, bucket=wanted.bucket, access_key=access, secret_key=secret)
+
+    @cached_property
+    def public_side(self) -> PublicSide:
+        """Bucket, feed, keys and caches as those who publish hold them."""
+        from release.public import PublicSide
+        from release.publisher import publisher
+        from signing.clock import SystemClock
+
+        who = publisher(self.runner, self.config.root, os.environ, rehearsal=self.config.rehearsal)
+        return PublicSide(
+            store=self.store,
+            site=self.config.site,
+            latest_name=self.config.image.latest,
+            keys=self.trusted_keys,
+            signers=self.feed_keys,
+            publisher=who,
+            purge=self.purge,
+            clock=SystemClock(),
+        )
+
+    @property
+    def purge(self) -> Purge:
+        """Who makes the caches before the site forget; nobody where no zone is configured."""
+        from release import purge
+
+        wanted = self.config.profile.publish
+        if wanted.purge_zone is None:
+            return purge.nothing
+        import requests
+
+        from signing.clock import SystemClock
+
+        zone, token = self._value(wanted.purge_zone), self._secret(wanted.purge_token)
+        return purge.Cloudflare(wanted.purge_api, zone, token, requests.Session(), SystemClock())
 
     def public_session(self) -> requests.Session:
         """HTTP as a user's Mac has it; in a rehearsal the public address leads to the local site."""

@@ -21,7 +21,7 @@ from appcast.feed import Feed, FeedFault, Item, find, highest
 from commands import Runner
 from errors import Exit, Fault
 from release import verify_mac
-from release.publish import FEED_TYPE, IMAGE_TYPE, IMMUTABLE, SHORT
+from release.objects import FEED_TYPE, IMAGE_TYPE, IMMUTABLE, SHORT
 from release.verification import Check, OwnTools, Report, Tools, Verification
 from signing import eddsa
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from errors import Fault
-from release.publish import FEED_KEY, RELEASES
+from release.objects import FEED_KEY, RELEASES
 from release.s3 import Changed
 from release.store import Object, Store
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,10 @@ from release.pipeline import Advance, Needs, Step
 from release.steps.job import Facts, Job, paths, tools
 
 if TYPE_CHECKING:
-    from appcast.feed import Item
+    from appcast.feed import Feed, Item
     from appcast.lint import AppFacts
     from release.notes import Page
-    from release.publish import PublicPage
+    from release.objects import Attachment
 
 EMBEDDED = "embedded"
 
@@ -112,26 +112,43 @@ def _appcast_needs(job: Job) -> Needs:
 
 def _appcast_run(job: Job, advance: Advance) -> Facts:
     from appcast import xml
-    from release import continuity, feed
+    from release import feed
     from signing import eddsa
-    from signing.verify import verify_image
 
-    found = feed.published(job.services)
-    before = None if found is None else found[0]
-    signed = continuity.signed_by(verify_image(job.places.image), job.services)
-    continuity.require_continuity(continuity.installed_before(before, job.version.build), signed)
+    found = job.services.public_side.read()
+    before = None if found is None else found.feed
     now = datetime.fromtimestamp(job.version.epoch if job.config.rehearsal else int(time.time()), UTC)
-    app = feed.app_facts(job.places.app)
-    item = _item(job, app, now)
-    after = feed.feed_with(before, item, signed.identity(job.version.build), job.config, now)
+    app = _app(job)
+    after = _merge(job, _item(job, app, now))(before)
     if not job.allow_regression:
         feed.require_no_regression(before, after, datetime.now(UTC))
     data = eddsa.sign_feed(xml.render(after), job.services.signing_key)
-    judge = replace(app, public_key=_signing_key(job))  # while a key retires, installed apps have that one
-    warnings = feed.require_sound(data, job.config, judge, before)
-    write_atomic(job.places.appcast, data)
+    warnings = feed.require_sound(data, job.config.feed_url, app, before)
+    write_atomic(job.places.feed_draft, data)
     note = f"{len(after.items)} items" + "".join(f"; {one.what}" for one in warnings[:3])
-    return {"etag": None if found is None else found[1], "note": note}
+    return {"etag": None if found is None else found.etag, "note": note}
+
+
+def _app(job: Job) -> AppFacts:
+    """Return what the app says of itself; its key is that of installed apps while it retires."""
+    from release import feed
+
+    return replace(feed.app_facts(job.places.app), public_key=_signing_key(job))
+
+
+def _merge(job: Job, item: Item) -> Callable[[Feed | None], Feed]:
+    """Return how the release gets into the feed that is public, if installed apps would take it there."""
+    from release import continuity, feed
+    from signing.verify import verify_image
+
+    signed = continuity.signed_by(verify_image(job.places.image), job.services)
+    build, now = job.version.build, item.published or datetime.now(UTC)
+
+    def merge(before: Feed | None) -> Feed:
+        continuity.require_continuity(continuity.installed_before(before, build), signed)
+        return feed.feed_with(before, item, signed.identity(build), job.config, now)
+
+    return merge
 
 
 def _item(job: Job, app: AppFacts, now: datetime) -> Item:
@@ -156,53 +173,59 @@ def _publish_needs(job: Job) -> Needs:
     return Needs(
         files=bucket,
         settings={"endpoint": wanted.endpoint, "bucket": wanted.bucket},
-        code=["release/publish.py"],
+        code=[f"release/{name}.py" for name in ("publish", "change", "latest", "manifest", "objects")],
         after=["staple", "sbom", "provenance", "notes", "appcast"],
     )
 
 
 def _publish_run(job: Job, advance: Advance) -> Facts:
-    from release.feed import STABLE
+    from appcast import xml
+    from appcast.feed import find
     from release.publish import Publication, publish
 
+    draft = xml.parse(job.places.feed_draft.read_bytes(), base_url=job.config.feed_url)
+    item = find(draft, job.version.build)
+    if item is None:
+        raise Fault("the feed lacks this build", cure="--from appcast", status=Exit.APPCAST)
     publication = Publication(
-        app_name=job.config.app.name,
         version=job.version.version,
         build=job.version.build,
         dmg=job.places.image,
-        dmg_name=job.places.image_name,
-        latest_name=job.config.image.latest,
-        for_everybody=job.config.feed.channel == STABLE,
-        pages=(*(_public_page(job, page) for page in job.fact("notes", "pages")), *_attestations(job)),
-        appcast=job.places.appcast.read_bytes(),
+        item=item,
+        app=_app(job),
+        merge=_merge(job, item),
         feed_etag=job.fact("appcast", "etag"),
+        attachments=_attachments(job),
+        key=job.services.signing_key,
+        allow_regression=job.allow_regression,
     )
     job.journal.published = True  # from here on, other bytes need another build number
     job.journal.save()
     try:
-        published = publish(job.services.store, publication, on_progress=advance)
+        published = publish(job.services.public_side, publication, on_progress=advance)
     except Fault as fault:
         if fault.status == Exit.CONFLICT:
-            job.journal.forget("appcast")  # the next run merges with what is public by then
+            job.journal.forget("appcast")  # the next run looks again at what is public by then
         raise
+    write_atomic(job.places.appcast, published.appcast)
     return {"note": published.note}
 
 
-def _public_page(job: Job, page: Mapping[str, Any]) -> PublicPage:
-    from release.publish import PublicPage
-
-    data = (job.places.pages / page["name"]).read_bytes()
-    return PublicPage(page["name"], data, page["type"], versioned=page["kind"] == "notes")
-
-
-def _attestations(job: Job) -> tuple[PublicPage, ...]:
-    """Return what stands beside the image for those who ask what it is made of and where it comes from."""
+def _attachments(job: Job) -> tuple[Attachment, ...]:
+    """Return notes, and what tells those who ask what the image is made of and where it comes from."""
+    from release.objects import Attachment
     from release.provenance import MEDIA_TYPE
-    from release.publish import PublicPage
     from release.sbom.cyclonedx import MEDIA_TYPE as SBOM_TYPE
 
-    kinds = ((job.places.sbom, SBOM_TYPE), (job.places.provenance, MEDIA_TYPE))
-    return tuple(PublicPage(path.name, path.read_bytes(), kind, versioned=True) for path, kind in kinds)
+    pages, places = job.fact("notes", "pages"), job.places
+    notes = (
+        Attachment(
+            page["name"], (places.pages / page["name"]).read_bytes(), page["type"], page["kind"] == "notes"
+        )
+        for page in pages
+    )
+    kinds = ((places.sbom, SBOM_TYPE), (places.provenance, MEDIA_TYPE))
+    return (*notes, *(Attachment(path.name, path.read_bytes(), kind, versioned=True) for path, kind in kinds))
 
 
 def _verify_needs(job: Job) -> Needs:
@@ -234,7 +257,7 @@ def _verify_run(job: Job, advance: Advance) -> Facts:
 STEPS: tuple[Step[Job], ...] = (
     Step("eddsa", "Sign for Sparkle", _eddsa_needs, paths(), _eddsa_run),
     Step("notes", "Write the release notes", _notes_needs, paths("notes", "pages"), _notes_run),
-    Step("appcast", "Write and sign the feed", _appcast_needs, paths("appcast"), _appcast_run),
-    Step("publish", "Publish", _publish_needs, paths(), _publish_run),
+    Step("appcast", "Write and sign the feed", _appcast_needs, paths("feed_draft"), _appcast_run),
+    Step("publish", "Publish", _publish_needs, paths("appcast"), _publish_run),
     Step("verify", "Verify as a client", _verify_needs, paths("verification"), _verify_run),
 )

@@ -111,7 +111,7 @@ def test_history_is_kept_within_its_limit_and_signed_for() -> None:
         signed = replace(SIGNED, first=build, last=build)
         made = feed.feed_with(made, item(build), signed, config, NOW)
         data = eddsa.sign_feed(xml.render(made), KEY)
-        made = feed.open_feed(data, config, [eddsa.public_key(OTHER), PUBLIC])
+        made = feed.open_feed(data, config.feed_url, [eddsa.public_key(OTHER), PUBLIC])
     assert made is not None and [one.version for one in made.items] == ["53", "52", "51"]
     assert identities(made) == (replace(SIGNED, first="50", last="53"),)
     with pytest.raises(FeedFault, match="does not rise"):
@@ -121,7 +121,7 @@ def test_history_is_kept_within_its_limit_and_signed_for() -> None:
 def test_a_feed_of_somebody_else_is_not_built_upon() -> None:
     data = eddsa.sign_feed(xml.render(Feed("t", items=(item(),))), OTHER)
     with pytest.raises(eddsa.FeedSignatureFault, match="another key") as caught:
-        feed.open_feed(data, conf(), [PUBLIC])
+        feed.open_feed(data, conf().feed_url, [PUBLIC])
     assert "keys.rotate" in (caught.value.cure or "") and PUBLIC in str(caught.value)
 
 
@@ -129,7 +129,7 @@ def test_a_sound_feed_passes_and_a_harmful_one_is_refused() -> None:
     config = conf()
     made = feed.feed_with(None, item(), SIGNED, config, NOW)
     data = eddsa.sign_feed(xml.render(made), KEY)
-    feed.require_sound(data, config, APP, None)
+    feed.require_sound(data, config.feed_url, APP, None)
     for wrong, app in (
         (eddsa.sign_feed(xml.render(made), OTHER), APP),
         (xml.render(made), APP),
@@ -137,7 +137,7 @@ def test_a_sound_feed_passes_and_a_harmful_one_is_refused() -> None:
         (data.replace(b"<sparkle:version>57<", b"<sparkle:version>5-7<"), APP),
     ):
         with pytest.raises(FeedFault, match="would do harm") as caught:
-            feed.require_sound(wrong, config, app, None)
+            feed.require_sound(wrong, config.feed_url, app, None)
         assert caught.value.status == Exit.APPCAST and caught.value.details
 
 
@@ -146,7 +146,7 @@ def test_plain_http_is_for_loopback_only() -> None:
     written = xml.render(feed.feed_with(None, item(), SIGNED, config, NOW))
     elsewhere = eddsa.sign_feed(written.replace(b"127.0.0.1:8788", b"example.test"), KEY)
     with pytest.raises(FeedFault, match="plain http"):
-        feed.require_sound(elsewhere, config, APP, None)
+        feed.require_sound(elsewhere, config.feed_url, APP, None)
 
 
 def test_nobody_loses_an_update_unnoticed() -> None:

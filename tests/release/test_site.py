@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from errors import Exit, Fault
-from release.publish import FEED_KEY, FEED_TYPE, IMAGE_TYPE, IMMUTABLE, SHORT
+from release.objects import FEED_KEY, FEED_TYPE, IMAGE_TYPE, IMMUTABLE, SHORT
 from release.rehearsal.bucket import Bucket
 from release.rehearsal.site import Site, route
 from release.s3 import Changed

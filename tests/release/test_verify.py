@@ -14,9 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appcast import xml
 from appcast.feed import Enclosure, Feed, Item, merge
+from appcast.lint import AppFacts
 from commands import Result
 from errors import Exit, Fault
-from release.publish import FEED_KEY, Publication, publish
+from release.objects import FEED_KEY
+from release.publish import Publication, publish
 from release.rehearsal.site import Site, route
 from release.verification import Verification
 from release.verify import verify_public
@@ -28,6 +30,8 @@ from signing.verify import verify_image
 from tests.signing import machos
 from tests.standins import signed
 from tests.standins.commands import Recorder
+from tests.standins.public import merging
+from tests.standins.public import side as public_side
 from tests.standins.store import MemoryStore
 
 SITE = "http://127.0.0.1:1"  # where nothing listens: the session is routed
@@ -92,7 +96,13 @@ def store(release) -> MemoryStore:
 
 def published(release: Release) -> MemoryStore:
     store = MemoryStore()
-    publish(store, Publication("Tiny", "1.2.0", "7", release.image, NAME, release.feed, None))
+    item = xml.parse(release.feed).items[0]
+    public = eddsa.public_key(KEY)
+    facts = AppFacts("7", "13.0", public)
+    side = public_side(
+        store, site=SITE, latest_name="Tiny-latest.dmg", keys=(public,), signers=lambda: (KEY,)
+    )
+    publish(side, Publication("1.2.0", "7", release.image, item, facts, merging(item, title="Tiny")))
     return store
 
 

@@ -7,12 +7,17 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
 from release.s3 import Changed
 from release.store import Object
 from release.upload import Progress
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)  # as HTTP's Last-Modified has it
 
 
 @dataclass
@@ -73,7 +78,9 @@ class MemoryStore:
             etag = f'"{hashlib.md5(data).hexdigest()}-{next(self._numbers)}"'
             digest = sha256 or hashlib.sha256(data).hexdigest()
             noted = MappingProxyType(dict(metadata or {}))
-            made = Object(key, len(data), etag, None, content_type, cache_control, disposition, digest, noted)
+            made = Object(
+                key, len(data), etag, _now(), content_type, cache_control, disposition, digest, noted
+            )
             self.objects[key] = (made, data)
         if on_progress:
             on_progress(len(data), len(data))
@@ -96,6 +103,7 @@ class MemoryStore:
             made = replace(
                 found[0],
                 key=key,
+                modified=_now(),
                 content_type=content_type,
                 cache_control=cache_control,
                 disposition=disposition,
