@@ -146,10 +146,11 @@ def _app(*words: str) -> None:
     import os
 
     from commands import Subprocess
-    from release.bridge import build, bun
+    from release.bridge import build, bun, htmx
 
     runner = Subprocess()
     build(ROOT, runner)
+    htmx(ROOT, runner)
     environment = {"CURSOR_SDK_BRIDGE_RUNTIME": str(bun(ROOT, runner)), **os.environ}
     os.chdir(ROOT)
     os.execve(sys.executable, [sys.executable, "-m", "app", *words], environment)  # noqa: S606  # it gets signals itself

@@ -1,4 +1,4 @@
-"""The JavaScript bridge for running the app from source: `./invoke bridge.build`, `./invoke serve`."""
+"""What the app needs besides its source to run from there: the JavaScript bridge, Bun, the pages' htmx."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from release.bundle.bridge import build_bridge
 
 SOURCE = Path("app/bridge")
 BUILT = Path("build/bridge.js")  # where the app looks when it isn't packaged
+HTMX = Path("build/htmx.min.js")  # the same, for its pages
 
 
 def build(root: Path, runner: Runner) -> Path:
@@ -24,3 +25,11 @@ def bun(root: Path, runner: Runner) -> Path:
     """Give the pinned Bun for this machine."""
     pins = inputs.parse(config.load(root).inputs)
     return inputs.bun(inputs.Cache(), pins, "host", runner=runner)
+
+
+def htmx(root: Path, runner: Runner) -> Path:
+    """Put the pages' htmx where the app looks for it; give its path, relative to the checkout."""
+    source = inputs.htmx(inputs.Cache(), inputs.parse(config.load(root).inputs), runner=runner)
+    (root / HTMX).parent.mkdir(exist_ok=True)
+    (root / HTMX).write_bytes(source.read_bytes())
+    return HTMX

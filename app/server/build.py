@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from app.account import open_keys
 from app.cursor.client import Bridge
@@ -33,6 +33,7 @@ from app.server.responses import (
 from app.server.security import Door
 from app.server.state import Address, State
 from app.settings import Settings
+from app.web import Pages, front
 
 
 def build(
@@ -55,11 +56,14 @@ def build(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         reading = asyncio.create_task(keys.read())
         await bridge.start()
+        state.activity.open()
         try:
-            yield
+            with state.watchers.watching(state.activity.heard):
+                yield
         finally:
             reading.cancel()
             await bridge.stop()
+            await state.activity.close()
 
     app = Starlette(
         routes=_routes(),
@@ -77,10 +81,12 @@ def build(
     return app
 
 
-def _routes() -> list[Route]:
-    routes = [
+def _routes() -> list[BaseRoute]:
+    routes: list[BaseRoute] = [
         Route("/health", health, methods=["GET"]),
-        Route("/", health, methods=["GET"]),
+        Route("/", front, methods=["GET"]),
+        Route("/app", front, methods=["GET"]),
+        Mount("/app", Pages()),
         Route("/control/reload", reload, methods=["POST"]),
     ]
     for prefix in ("/v1", ""):

@@ -9,7 +9,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from types import FrameType
 
@@ -98,7 +98,7 @@ def run(settings: Settings, *, host: str, port: int | None, linked: bool = False
         _say(f"{NAME} {version()} on {address.url}/v1")
         application = build(settings, address, bridge, keys=keys, file=file)
         place.publish(address.url, application.state.server.token)
-        server = Server(_config(application), bridge)
+        server = Server(_config(application), bridge, application.state.server.activity.leave)
         if linked:
             from app.server.shelled import attach
 
@@ -112,10 +112,12 @@ def run(settings: Settings, *, host: str, port: int | None, linked: bool = False
 class Server(uvicorn.Server):
     """Ends the runs of answers under way before their connections: clients are told, and nothing hangs."""
 
-    def __init__(self, config: uvicorn.Config, bridge: Bridge) -> None:
+    def __init__(self, config: uvicorn.Config, bridge: Bridge, leave: Callable[[], None]) -> None:
+        """Serve; `leave` lets those go who only watch."""
         super().__init__(config)
         self.bridge = bridge
         self.around: AbstractAsyncContextManager[None] = contextlib.nullcontext()
+        self.leave = leave
 
     async def main_loop(self) -> None:
         """Serve until told to stop, inside `around`."""
@@ -124,6 +126,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop serving."""
+        self.leave()
         hanging_up = asyncio.create_task(self._hang_up())
         try:
             await super().shutdown(sockets)

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from app.activity import Activity
 from app.cursor.client import Bridge
 from app.errors import AppError
 from app.keys import Keys
@@ -39,7 +40,7 @@ class State:
 
     `file` keeps the user's preferences, where there are any to keep; `watchers` are told of every request;
     `token` lets programs of this user's in that could read the runtime file (app/instance.py); `shell` is the
-    Mac app around the server, if there is one.
+    Mac app around the server, if there is one; `activity` has what was asked, for the pages.
     """
 
     settings: Settings
@@ -51,6 +52,12 @@ class State:
     responses: Responses = field(default_factory=Responses)
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     shell: Shell | None = None
+    activity: Activity = field(init=False)
+    started_with: Settings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.activity = Activity(self.settings.data_dir)
+        self.started_with = self.settings
 
     def preferences(self) -> Loaded:
         """Read what the user chose; problems with the file are told in it."""

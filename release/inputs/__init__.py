@@ -3,6 +3,7 @@
 from release.inputs.bridge import bridge_modules as bridge_modules
 from release.inputs.bun import bun as bun
 from release.inputs.cache import Cache as Cache
+from release.inputs.htmx import htmx as htmx
 from release.inputs.packages import site_packages as site_packages
 from release.inputs.pins import Pin as Pin
 from release.inputs.pins import Pins as Pins

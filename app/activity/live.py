@@ -1,0 +1,167 @@
+"""Requests while they run and after, for whoever watches; fed by the server's watchers."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.activity import days
+from app.activity.days import Day
+
+RECENT = 200  # calls kept, in memory
+SAVE_EVERY = 5.0  # seconds between writes of the sums, at least
+BEHIND = 64  # changes that a watcher may be behind before it is told to look at everything
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the API. `status` is None while it runs; `began` is epoch seconds, `ms` what it took.
+
+    `first_ms` is the time to the answer's first byte, `cost` in USD by list price; `estimated` tells that the
+    tokens were counted by length. `error` is a code.
+    """
+
+    id: str
+    began: float
+    path: str = ""
+    agent: str = ""
+    model: str | None = None
+    stream: bool = False
+    status: int | None = None
+    ms: float | None = None
+    first_ms: float | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost: float | None = None
+    estimated: bool = False
+    error: str | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.status is None
+
+    @property
+    def left(self) -> bool:
+        """Whether the client hung up, which is no failure."""
+        return self.status in (0, 499) or self.error == "client_left"
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended as an error."""
+        return not self.running and not self.left and ((self.status or 0) >= 400 or self.error is not None)
+
+    @property
+    def day(self) -> Day:
+        """What it adds to its day."""
+        return Day(1, int(self.failed), self.tokens_in or 0, self.tokens_out or 0, self.cost or 0.0)
+
+
+def call(known: dict[str, Any], *, over: bool) -> Call:
+    """Make a call of what `app.server.visits` tells of a request."""
+    names = ("model", "stream", "first_ms", "tokens_in", "tokens_out", "cost", "estimated", "error")
+    said = {name: known[name] for name in names if known.get(name) is not None}
+    if over:
+        said |= {"status": known["status"], "ms": known["ms"]}
+    return Call(known["request"], known["time"], known["path"], known["agent"].partition("/")[0], **said)
+
+
+@dataclass(slots=True)
+class Activity:
+    """What runs, what ran lately, and the sums by day, which are kept in `folder`."""
+
+    folder: Path
+    clock: Callable[[], float] = time.time
+    running: dict[str, Call] = field(default_factory=dict)
+    recent: deque[Call] = field(default_factory=lambda: deque(maxlen=RECENT))
+    sums: days.Days = field(default_factory=dict)
+    _watchers: set[asyncio.Queue[Call | None]] = field(default_factory=set)
+    _saving: asyncio.Task[None] | None = None
+    closed: bool = False
+
+    @property
+    def today(self) -> datetime.date:
+        """This machine's date."""
+        return datetime.datetime.fromtimestamp(self.clock()).date()
+
+    def last(self, count: int) -> days.Days:
+        """Give the sums of the last `count` days, oldest first."""
+        return days.last(self.sums, self.today, count)
+
+    def calls(self) -> list[Call]:
+        """Give what runs and what ran lately, the newest first."""
+        return sorted((*self.running.values(), *self.recent), key=lambda one: one.began, reverse=True)
+
+    def open(self) -> None:
+        """Read the sums of earlier days."""
+        self.sums = days.load(self.folder)
+
+    def heard(self, news: str, known: dict[str, Any]) -> None:
+        """Take in a step of a request; a request for a model that is over is added to its day."""
+        over = news == "ended"
+        one = call(known, over=over)
+        if over:
+            self.running.pop(one.id, None)
+            self.recent.append(one)
+            if one.model is not None:
+                self.sums[self.today] = self.sums.get(self.today, Day()) + one.day
+                self._save_soon()
+        else:
+            self.running[one.id] = one
+        for queue in self._watchers:
+            _put(queue, one)
+
+    @contextmanager
+    def watching(self) -> Iterator[asyncio.Queue[Call | None]]:
+        """Give a queue of the calls as they change, while the block runs.
+
+        None in it says: look at everything anew, or, if this is `closed`, go.
+        """
+        queue: asyncio.Queue[Call | None] = asyncio.Queue(BEHIND)
+        self._watchers.add(queue)
+        try:
+            yield queue
+        finally:
+            self._watchers.discard(queue)
+
+    def leave(self) -> None:
+        """Let those who watch go: the server stops."""
+        self.closed = True
+        for queue in self._watchers:
+            _put(queue, None)
+
+    async def close(self) -> None:
+        """Write what is not written yet."""
+        self.leave()
+        if self._saving is not None:
+            self._saving.cancel()
+            self._saving = None
+            await self._save()
+
+    def _save_soon(self) -> None:
+        if self._saving is None and not self.closed:
+            self._saving = asyncio.create_task(self._save_later())
+
+    async def _save_later(self) -> None:
+        await asyncio.sleep(SAVE_EVERY)
+        self._saving = None
+        await self._save()
+
+    async def _save(self) -> None:
+        await asyncio.to_thread(days.save_or_warn, self.folder, dict(self.sums))
+
+
+def _put(queue: asyncio.Queue[Call | None], change: Call | None) -> None:
+    """Tell a watcher; one that is far behind is told once to look at everything instead."""
+    if queue.full():
+        while not queue.empty():
+            queue.get_nowait()
+        change = None
+    queue.put_nowait(change)

@@ -1,0 +1,32 @@
+"""The app's own pages, at /app/. Only this module is imported before the first of them is asked for."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.server.health import health
+from app.server.state import state_of
+
+
+class Pages:
+    """ASGI application that becomes the pages when one is asked for: agents need none."""
+
+    def __init__(self) -> None:
+        self._site: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if self._site is None:
+            from app.web.site import site
+
+            self._site = site(state_of(Request(scope)))
+        await self._site(scope, receive, send)
+
+
+async def front(request: Request) -> Response:
+    """Answer `/` and `/app`: browsers are shown the pages, programs what /health says."""
+    if request.url.path != "/" or "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/app/", 307)
+    return await health(request)

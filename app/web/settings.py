@@ -1,0 +1,157 @@
+"""The user's preferences, and where the log is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import Any, get_args
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.errors import AppError
+from app.preferences import AFTER_RESTART, LogLevel, Preferences
+from app.preferences import FILE as PREFERENCES
+from app.server.logs import FILE as LOG
+from app.server.state import State, state_of
+from app.settings import VARIABLES
+from app.shell.link import LoginItem
+from app.web.forms import form
+from app.web.render import page, said, sentence
+
+TAIL = 40  # lines of the log
+TAIL_BYTES = 64_000
+LEVELS = {
+    "debug": "Everything, for finding a fault",
+    "info": "Requests and what matters (usual)",
+    "warning": "Warnings and errors",
+    "error": "Errors only",
+}
+RESTART = {"port": "new port", "keep_logs": "number of older log files"}
+log = logging.getLogger("app.web")
+
+
+async def show(request: Request) -> Response:
+    """Answer GET /app/settings."""
+    return await settings_page(request)
+
+
+async def settings_page(
+    request: Request, status: int = 200, *, fields: dict[str, Any] | None = None, error: str = ""
+) -> Response:
+    """Render the preferences, or `fields` as they were entered."""
+    state = state_of(request)
+    loaded = state.preferences()
+    folder = state.settings.data_dir / "logs"
+    return page(
+        request,
+        "settings",
+        status,
+        fields=fields or _fields(loaded.preferences),
+        forced={name: VARIABLES[name] for name in state.settings.forced if name in VARIABLES},
+        problems=loaded.problems,
+        restart=_waiting(state, loaded.preferences),
+        mac=state.shell is not None,
+        login=await login_item(state),
+        levels=LEVELS.items(),
+        settings_file=state.file.path if state.file else f"{PREFERENCES}: kept by no file",
+        log_file=folder / LOG,
+        log_tail=await asyncio.to_thread(tail, folder / LOG),
+        error=error,
+    )
+
+
+async def save(request: Request) -> Response:
+    """Answer POST /app/settings."""
+    state, fields = state_of(request), await form(request)
+    entered = {**fields, **{name: name in fields for name in _switches(state)}}
+    try:
+        changes = _changes(state, fields)
+        await _tell_mac(state, changes)
+        state.change(**changes)
+    except AppError as error:
+        shown = _fields(state.preferences().preferences) | entered
+        return await settings_page(request, 422, fields=shown, error=sentence(error))
+    return said("/app/settings", "settings")
+
+
+async def open_folder(request: Request) -> Response:
+    """Answer POST /app/settings/folder: show the log in the Finder."""
+    await form(request)
+    state = state_of(request)
+    try:
+        if state.shell is None:
+            raise AppError("folders are shown by the Mac app only")
+        await state.shell.open_folder(str(state.settings.data_dir / "logs"))
+    except AppError as error:
+        return await settings_page(request, 409, error=sentence(error))
+    return said("/app/settings", "finder")
+
+
+async def login_item(state: State) -> LoginItem | None:
+    """Ask the Mac if the app starts at login; None where there is none to ask."""
+    if state.shell is None:
+        return None
+    try:
+        return await state.shell.login_item()
+    except AppError as error:
+        log.warning("the login item's state is unknown: %s", error)
+        return "not available"
+
+
+def tail(path: Path) -> str:
+    """Give the last lines of a file; "" if there is none."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-TAIL:])
+
+
+def _fields(preferences: Preferences) -> dict[str, Any]:
+    names = ("port", "launch_at_login", "menu_bar_only", "responses_tools", "log_level", "keep_logs")
+    return {name: getattr(preferences, name) for name in names} | {"origins": "\n".join(preferences.origins)}
+
+
+def _switches(state: State) -> tuple[str, ...]:
+    return ("responses_tools", *(("launch_at_login", "menu_bar_only") if state.shell else ()))
+
+
+def _changes(state: State, fields: dict[str, str]) -> dict[str, Any]:
+    """Read a form; what the environment decides is disabled in it, and stays as it is. Raises AppError."""
+    changes: dict[str, Any] = {name: name in fields for name in _switches(state)}
+    changes |= {name: _number(name, fields[name]) for name in ("port", "keep_logs") if name in fields}
+    if "origins" in fields:
+        changes["origins"] = fields["origins"].split()
+    if fields.get("log_level") in get_args(LogLevel):
+        changes["log_level"] = fields["log_level"]
+    return {name: value for name, value in changes.items() if name not in state.settings.forced}
+
+
+def _number(name: str, text: str) -> int:
+    if not text.strip().isdecimal() or len(text) > 6:
+        raise AppError(f"{name.replace('_', ' ')} cannot be {text[:20]!r}", cure="enter a whole number")
+    return int(text)
+
+
+async def _tell_mac(state: State, changes: dict[str, Any]) -> None:
+    if state.shell is None:
+        return
+    before = state.preferences().preferences
+    if changes["menu_bar_only"] != before.menu_bar_only:
+        await state.shell.set_menu_bar_only(changes["menu_bar_only"])
+    if changes["launch_at_login"] != before.launch_at_login:
+        await state.shell.set_login_item(changes["launch_at_login"])
+
+
+def _waiting(state: State, preferences: Preferences) -> str:
+    """Name what was changed but counts only after the next start."""
+    now = state.started_with
+    free = sorted(AFTER_RESTART - state.settings.forced)
+    changed = [RESTART[name] for name in free if getattr(preferences, name) != getattr(now, name)]
+    return " and the ".join(changed)
