@@ -148,7 +148,7 @@ def _quit(state: State) -> Step:
         return _stop(leaving, wanted=False)
     if state.phase == "stopping":  # asked a second time, the user does not want to wait
         return leaving, (KillServer(),) if state.quitting else ()
-    return leaving, (Quit(),)
+    return replace(leaving, phase="stopped"), (Quit(),)
 
 
 # -- what the server says --------------------------------------------------------------------------------

@@ -200,6 +200,18 @@ def _bytes_of(module: Any, name: str) -> bytes:
     return bytecode.pyc(code, path.read_bytes())
 
 
+def keep_in_the_archive(names: frozenset[str]) -> None:
+    """Keep one of py2app's recipes from taking these packages out of the archive."""
+    recipe = py2app.recipes.detect_dunder_file
+    really = recipe.get_toplevel_package_name
+
+    def name_unless_archived(node: object) -> Any:
+        name = really(node)
+        return None if name in names else name
+
+    recipe.get_toplevel_package_name = name_unless_archived
+
+
 def take_all_metadata() -> None:
     """Keep py2app from choosing metadata by each package's RECORD: a tidy site-packages has none.
 
@@ -243,6 +255,7 @@ def run(path: Path, command: type[Build], prepare: Callable[[Job], None]) -> Non
     prepare(job)
     scan_op_codes_in_bulk()
     write_definite_byte_code()
+    keep_in_the_archive(options.ARCHIVED)
     take_all_metadata()
     import_nothing()
     sign_later()

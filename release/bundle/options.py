@@ -33,6 +33,11 @@ FAST_PATHS: tuple[str, ...] = ("httptools.parser.parser", "uvloop.loop")
 # Copied as files and not into the archive: certifi hands out the path of its list of roots.
 PACKAGES: tuple[str, ...] = ("certifi",)
 
+# Kept in the archive although they read __file__, which py2app takes for a sign that they look for files
+# beside themselves: ruamel looks there for plug-ins, of which it has none. (It is a namespace, and of those
+# py2app can't copy any.)
+ARCHIVED: frozenset[str] = frozenset({"ruamel"})
+
 # Reached only from development tools or from branches the app never takes.
 EXCLUDES: tuple[str, ...] = (
     "IPython",
@@ -76,8 +81,11 @@ USELESS_NAMES: frozenset[str] = frozenset({"py.typed", "Makefile", ".gitignore"}
 # Of a package's metadata only what is read at run time, and its licence. The rest tells how and from where it
 # was installed, which is the builder's own affair.
 USELESS_METADATA: frozenset[str] = frozenset(
-    {"INSTALLER", "RECORD", "REQUESTED", "WHEEL", "direct_url.json", "uv_build.json", "uv_cache.json"}
-)
+    {
+        "INSTALLER", "RECORD", "REQUESTED", "WHEEL", "direct_url.json", "pyobjc-build-info.txt",
+        "scm_file_list.json", "scm_version.json", "uv_build.json", "uv_cache.json",
+    }
+)  # fmt: skip
 
 # The archive of byte code is left uncompressed: the disk image compresses better over the whole, and the app
 # starts without inflating a thousand modules.
@@ -109,6 +117,7 @@ def table() -> Mapping[str, object]:
     """Give everything in this file that decides what is packed, as plain values, for a digest."""
     return {
         "options": py2app_options(""),
+        "archived": sorted(ARCHIVED),
         "dropped_recipes": DROPPED_RECIPES,
         "useless": (USELESS_SUFFIXES, sorted(USELESS_NAMES), sorted(USELESS_METADATA)),
         "compress": COMPRESS_ARCHIVE,
@@ -121,5 +130,7 @@ def useful(path: PurePath) -> bool:
         return False
     if "tests" in path.parts[1:-1]:  # a package's own, some ship them
         return False
+    if any(part.endswith(".dSYM") for part in path.parts):  # what debuggers read, and code to the audit
+        return False
     metadata = any(part.endswith(".dist-info") for part in path.parts[:-1])
-    return not (metadata and path.name in USELESS_METADATA)
+    return not (metadata and (path.name in USELESS_METADATA or "sboms" in path.parts))
