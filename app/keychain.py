@@ -187,9 +187,13 @@ class Keyring:
     def remove(self) -> None:
         """Forget the key."""
         with _one_at_a_time:
-            if self._get().state == "absent":
-                return
-            self._change("removed", lambda: self.backend.delete_password(SERVICE, ACCOUNT))
+            held = self._get()
+            if held.state == "locked":
+                raise AppError(
+                    f"{self.name} is locked, and so is the key in it", cure="unlock it and try again"
+                )
+            if held.state == "present":
+                self._change("removed", lambda: self.backend.delete_password(SERVICE, ACCOUNT))
 
     def _get(self) -> Held:
         try:
