@@ -28,7 +28,7 @@ def served(state: State) -> Served:
     def page(place: str) -> str:
         from app.web import access  # the pages are loaded when they are first asked for
 
-        return access.link(state.settings.data_dir, state.address.url)
+        return access.link(state.settings.data_dir, state.address.url, place)
 
     async def woke() -> None:
         await freshen(state.bridge)
