@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -50,6 +50,10 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NAMES = Preferences.__struct_fields__
+# Editors' and browser extensions' own schemes have origins as well.
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +143,9 @@ def check(changes: Mapping[str, Any]) -> None:
 
 def origin(text: str) -> str:
     """Give a web origin in the form that browsers send it. Raises ValueError."""
-    parts = urlsplit(text.strip().rstrip("/"))
-    if parts.scheme in ("http", "https") and parts.netloc and not parts.path and "@" not in parts.netloc:
-        return f"{parts.scheme}://{parts.netloc}".lower()
-    if parts.scheme and "." not in parts.scheme and parts.netloc and parts.scheme not in ("file", "data"):
-        return f"{parts.scheme}://{parts.netloc}"  # an editor's or a browser extension's own
+    found = _ORIGIN.fullmatch(text.strip().removesuffix("/"))
+    if found is not None and found["scheme"].lower() != "file":
+        return found[0].lower()
     raise ValueError(f"{text!r} is not a web origin such as https://example.com")
 
 

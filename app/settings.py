@@ -15,7 +15,7 @@ from typing import Literal, TypeVar, get_args
 
 from app.errors import AppError
 from app.keychain import Mode
-from app.preferences import DEFAULT_PORT, Loaded, LogLevel, Preferences
+from app.preferences import DEFAULT_PORT, Loaded, LogLevel, Preferences, origin
 from app.version import NAME, resources
 
 DEFAULT_HOST = "127.0.0.1"
@@ -101,7 +101,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         park_ms=_number(environ, "CURSOR_SDK_BRIDGE_PARK_MS", PARK_MS),
         sandbox=_one_of(environ, "CURSOR_SDK_BRIDGE_SANDBOX", get_args(SandboxMode)),
         authorities=_path(environ, "NODE_EXTRA_CA_CERTS"),
-        origins=tuple(environ.get(VARIABLES["origins"], "").split()),
+        origins=_origins(environ),
         resource_dir=resources(environ),
         responses_tools=_switch(environ, VARIABLES["responses_tools"]),
         log_level=_one_of(environ, VARIABLES["log_level"], ("info", *get_args(LogLevel))),
@@ -138,6 +138,13 @@ def _path(environ: Mapping[str, str], name: str) -> Path | None:
     if not path.is_absolute():
         raise AppError(f"{name} is {value!r}", cure="give an absolute path")
     return path
+
+
+def _origins(environ: Mapping[str, str]) -> tuple[str, ...]:
+    try:
+        return tuple(origin(one) for one in environ.get(VARIABLES["origins"], "").split())
+    except ValueError as error:
+        raise AppError(VARIABLES["origins"], cure=str(error)) from None
 
 
 def _switch(environ: Mapping[str, str], name: str) -> bool:
