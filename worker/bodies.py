@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
@@ -35,6 +36,18 @@ async def json_object(request: Request, limit: int = SMALL) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Refusal(problem(400, "The request body must be an object", "invalid_request_error"))
     return body
+
+
+async def form(request: Request) -> dict[str, Any] | None:
+    """Give the fields of a page's form, the last of each name; None if the body is something else."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        return None
+    try:
+        fields = parse_qs((await read(request, SMALL)).decode("utf-8"), max_num_fields=50)
+    except (UnicodeDecodeError, ValueError):
+        raise Refusal(problem(400, "The form cannot be read", "invalid_request_error")) from None
+    return {name: values[-1] for name, values in fields.items()}
 
 
 def text(body: dict[str, Any], name: str, *, most: int, required: bool = True) -> str:

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker import hosted
@@ -24,6 +24,7 @@ from worker.releases import is_mine
 from worker.replies import CORS, PREFLIGHT, Refusal, Reply, not_allowed, not_found, problem, unavailable
 from worker.requests import respond
 from worker.sending import Releases, path_of, send_reply
+from worker.site import pages
 
 PUBLIC_URL: Final = "https://api-for-composer.standardagents.ai"
 OLD_HOST: Final = b"cursor-api."  # where the hosted endpoints once were
@@ -31,10 +32,12 @@ OLD_HOST: Final = b"cursor-api."  # where the hosted endpoints once were
 log = logging.getLogger("worker")
 
 
-def make(ports: Ports) -> ASGIApp:
-    """Make the application for these ports."""
+def make(ports: Ports, assets: ASGIApp | None = None) -> ASGIApp:
+    """Make the application for these ports; `assets` serves /assets/ where the host does not do it itself."""
     site = Starlette(
         routes=[
+            *pages.ROUTES,
+            *([Mount("/assets", assets)] if assets else ()),
             Route("/api/early-access", early_access, methods=["POST"]),
             Route("/api/notary/webhook/{token}", notary_webhook, methods=["POST"]),
             *hosted.routes(ports.settings),

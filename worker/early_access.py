@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from worker import limits
-from worker.bodies import json_object, text
+from worker.bodies import form, json_object, text
 from worker.ports import Ports, Unavailable
-from worker.replies import Refusal, answer, problem, unset
+from worker.replies import Refusal, Reply, answer, problem, unset
 from worker.requests import client_of, ports_of, respond
 
 # One @, something before it, a dotted name behind it; only a message that arrives proves more.
@@ -21,15 +21,18 @@ SOURCE: Final = "api-for-cursor"
 
 
 async def early_access(request: Request) -> Response:
-    """Answer `{name, email}` with `{"ok": true}`, or 400, 429, 502."""
+    """Answer `{name, email}` with `{"ok": true}`, or 400, 429, 502; a page's form with that page."""
     ports = ports_of(request)
-    body = await json_object(request)
+    fields = await form(request)
+    body = await json_object(request) if fields is None else fields
     name, email = text(body, "name", most=200), text(body, "email", most=254)
     if not ADDRESS.fullmatch(email):
         message = "email is not an address"
         raise Refusal(problem(400, message, "invalid_request_error", param="email"))
     await limits.require(ports, f"early-access:{client_of(request)}", most=5, seconds=3600)
     await register(ports, name, email, SOURCE)
+    if fields is not None:
+        return respond(Reply(303, {"location": "/?joined=1#early"}))
     return respond(answer({"ok": True}))
 
 

@@ -33,6 +33,7 @@ class Item:
     published: str
     minimum_system: str
     arm_only: bool
+    notes: str
     notes_url: str
 
     @property
@@ -95,6 +96,7 @@ def _item(node: ET.Element) -> Item | None:
         published=(node.findtext("pubDate") or "").strip(),
         minimum_system=_text(node, "minimumSystemVersion"),
         arm_only="arm64" in hardware,
+        notes=(node.findtext("description") or "").strip(),
         notes_url=_text(node, "releaseNotesLink"),
     )
 

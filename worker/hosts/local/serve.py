@@ -12,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker.core import make
 from worker.hosts.local.cipher import AesGcm
 from worker.hosts.local.folder import Folder
 from worker.hosts.local.outbound import Http
-from worker.hosts.local.settings import load
 from worker.hosts.local.sqlite import Sqlite
 from worker.hosts.local.zerocopy import ZeroCopy
+from worker.hosts.settings import load
 from worker.ports import ObjectStore, Ports
+from worker.site.pages import FOLDER
 
 PATIENCE = 180_000  # ms
+ASSETS = StaticFiles(directory=FOLDER / "assets" / "assets")
 
 
 class SystemClock:
@@ -43,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     database.migrate()
     outbound = Http(int(settings.get("CURSOR_SDK_BRIDGE_TIMEOUT_MS", PATIENCE)) / 1000)
     ports = Ports(_store(asked), database, outbound, AesGcm(), SystemClock(), settings)
-    application = with_lifespan(make(ports), database, outbound)
+    application = with_lifespan(make(ports, ASSETS), database, outbound)
     sys.stderr.write(f"serving on http://{asked.host}:{asked.port}\n")
     uvicorn.run(application, **options(asked.host, asked.port))
     return 0

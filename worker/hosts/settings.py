@@ -1,4 +1,4 @@
-"""The site's settings: the environment over a `.dev.vars` file, as wrangler reads it."""
+"""The site's settings by name; the environment over a `.dev.vars` file, as wrangler reads it."""
 
 from __future__ import annotations
 

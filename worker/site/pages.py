@@ -1,0 +1,106 @@
+"""The routes of the pages. Everything a page loads comes from this site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from worker import hosted
+from worker.requests import ports_of
+from worker.site import offer
+
+FOLDER: Final = Path(__file__).resolve().parent
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "strict-origin-when-cross-origin",
+    "cache-control": "public, max-age=60, stale-while-revalidate=300",
+}
+BASE_URL: Final = "http://127.0.0.1:8787/v1"
+AGENTS: Final = (
+    ("OpenCode", "opencode.json"),
+    ("Codex", "config.toml, two profiles"),
+    ("VS Code", "chatLanguageModels.json"),
+    ("Cline", "its provider settings"),
+    ("Kilo Code", "kilo.jsonc"),
+    ("pi", "models.json"),
+    ("Continue", "config.yaml"),
+    ("Aider", ".aider.conf.yml"),
+    ("Roo Code", "a settings profile"),
+)
+ENDPOINTS: Final = (
+    ("POST", "/chat/completions", "Chat, streamed or not, with tools, pictures and JSON schemas"),
+    ("POST", "/responses", "Responses that remember what was said before"),
+    ("GET", "/models", "Composer 2.5 and Composer 2.5 Fast"),
+)
+
+_templates = Environment(
+    loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined
+)
+
+
+async def landing(request: Request) -> Response:
+    """Show the landing page."""
+    ports = ports_of(request)
+    found = await offer.current(ports.releases)
+    joined = request.query_params.get("joined") == "1"
+    return _html(request, "landing.html", offer=found, hosted=hosted.enabled(ports.settings), joined=joined)
+
+
+async def setup(request: Request) -> Response:
+    """Tell agents and people who read plain text how to set things up."""
+    text = _render(request, "setup.md")
+    return Response(text, headers={**HEADERS, "content-type": "text/markdown; charset=utf-8"})
+
+
+async def robots(request: Request) -> Response:
+    """Let crawlers read the pages, and leave the rest."""
+    rules = "".join(f"Disallow: {path}\n" for path in ("/api/", "/v1/", "/u/"))
+    text = f"User-agent: *\n{rules}Sitemap: {site_of(request)}/sitemap.xml\n"
+    return Response(text, media_type="text/plain", headers=HEADERS)
+
+
+async def sitemap(request: Request) -> Response:
+    """List the pages."""
+    urls = "".join(f"<url><loc>{site_of(request)}{path}</loc></url>" for path in ("/", "/setup.md"))
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{urls}</urlset>'
+    )
+    return Response(text, media_type="application/xml", headers=HEADERS)
+
+
+def site_of(request: Request) -> str:
+    """Give the site's own address, as it is to be known."""
+    setting = ports_of(request).settings.get("PUBLIC_URL")
+    if setting:
+        parts = urlsplit(setting)
+        return f"{parts.scheme}://{parts.netloc}"
+    return f"{request.url.scheme}://{request.url.netloc}"
+
+
+def _html(request: Request, name: str, **values: Any) -> Response:
+    return Response(_render(request, name, **values), media_type="text/html", headers=HEADERS)
+
+
+def _render(request: Request, name: str, **values: Any) -> str:
+    shared = {"site": site_of(request), "base_url": BASE_URL, "agents": AGENTS, "endpoints": ENDPOINTS}
+    return _templates.get_template(name).render(**shared, **values)
+
+
+ROUTES = [
+    Route("/", landing, methods=["GET"]),
+    Route("/setup.md", setup, methods=["GET"]),
+    Route("/robots.txt", robots, methods=["GET"]),
+    Route("/sitemap.xml", sitemap, methods=["GET"]),
+]
