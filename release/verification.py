@@ -10,45 +10,70 @@ from typing import Any, Protocol
 
 from errors import Exit, Fault
 
+FORMAT = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One row. `ok` is None for what was not checked; `detail` then says why."""
+    """One row. `ok` is None for what was not checked; `detail` then says why.
+
+    `where` is an address. `expected`, `found` and `cure` are filled in for what is wrong, where they help.
+    """
 
     name: str
     ok: bool | None
     detail: str
+    group: str = ""
+    where: str = ""
+    expected: str = ""
+    found: str = ""
+    cure: str = ""
+
+    @property
+    def line(self) -> str:
+        """All of it in one line, without the cure."""
+        compared = f" (expected {self.expected}, found {self.found})" if self.expected or self.found else ""
+        place = f" [{self.where}]" if self.where else ""
+        return f"{self.name}: {self.detail}{compared}{place}"
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was checked at `site`, in order."""
+    """What was checked at `site`, in order; `version` and `build`: of the release in question; `at`: UTC."""
 
     site: str
     version: str
     build: str
     rows: tuple[Check, ...]
+    at: str = ""
 
     @property
     def ok(self) -> bool:
         """Tell whether nothing that was checked is wrong."""
-        return all(row.ok is not False for row in self.rows)
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The rows that are wrong."""
+        return tuple(row for row in self.rows if row.ok is False)
 
     def require(self) -> Verification:
         """Return itself if ok; raise Fault, status VERIFY, with the failed rows otherwise."""
         if self.ok:
             return self
+        cures = list(dict.fromkeys(row.cure for row in self.failed if row.cure))
         raise Fault(
-            "what is public is not what was released",
+            "what is public is not what it should be",
             where=self.site,
-            details=tuple(f"{row.name}: {row.detail}" for row in self.rows if row.ok is False),
-            cure="run the release again: it adds what is missing; what is public and wrong needs a new build",
+            details=tuple(row.line for row in self.failed),
+            cure="; ".join(cures[:3])
+            or "run the release again: it adds what is missing; what is public and wrong needs a new build",
             status=Exit.VERIFY,
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the verification as plain values for JSON."""
-        return {**asdict(self), "ok": self.ok}
+        """Return the verification as plain values for JSON; docs/verify.md describes them."""
+        return {"format": FORMAT, **asdict(self), "ok": self.ok}
 
 
 class Report(Protocol):
@@ -62,6 +87,11 @@ class Report(Protocol):
     @property
     def checked(self) -> int:
         """Pages and files compared, nested code aside."""
+        ...
+
+    @property
+    def team_id(self) -> str | None:
+        """The Developer ID team that signed."""
         ...
 
     @property

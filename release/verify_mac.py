@@ -27,15 +27,15 @@ def questions(image: Path, app: Path | None) -> Iterator[tuple[str, tuple[str | 
         yield "Gatekeeper, app", ("spctl", "--assess", "--type", "execute", "--verbose", app)
 
 
-def ask(image: Path, app: Path | None, *, runner: Runner) -> tuple[Check, ...]:
-    """Ask all of it; each answer is a row, its detail the tool's last line."""
-    return tuple(_row(name, argv, runner) for name, argv in questions(image, app))
+def ask(image: Path, app: Path | None, group: str, *, runner: Runner) -> tuple[Check, ...]:
+    """Ask all of it; each answer is a row of `group`, its detail the tool's last line."""
+    return tuple(_row(name, argv, group, runner) for name, argv in questions(image, app))
 
 
-def _row(name: str, argv: tuple[str | Path, ...], runner: Runner) -> Check:
+def _row(name: str, argv: tuple[str | Path, ...], group: str, runner: Runner) -> Check:
     try:
         result = runner.run(argv, timeout=TIMEOUT, check=False)
     except Fault as fault:
-        return Check(name, False, fault.what)
+        return Check(name, False, fault.what, group)
     lines = [line for line in result.text.splitlines() if line.strip()]
-    return Check(name, result.status == 0, lines[-1].strip() if lines else f"status {result.status}")
+    return Check(name, result.status == 0, lines[-1].strip() if lines else f"status {result.status}", group)

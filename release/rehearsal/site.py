@@ -1,7 +1,7 @@
 """The rehearsal's public side: downloads and the feed over HTTP, straight from the bucket.
 
-GET and HEAD on `/download`, `/appcast.xml` and `/releases/<name>`, with entity tags, conditional requests and
-single ranges; types and caching are the objects' own.
+GET and HEAD on `/download`, `/appcast.xml`, `/releases/<name>` and `/releases/<version>/<name>`, with entity
+tags, conditional requests and single ranges; types and caching are the objects' own.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ Environ = dict[str, Any]
 
 LATEST = "API-for-Cursor-latest.dmg"
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]*")  # the folders of manifests
 _TRIES = 3  # an object may be replaced between asking for it and reading it
 _CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS"}
 
@@ -107,12 +108,12 @@ def respond(store: Store, method: str, environ: Environ, latest: str = LATEST) -
         return Reply("204 No Content", _CORS)
     if method not in ("GET", "HEAD"):
         return Reply("405 Method Not Allowed", {"Allow": "GET, HEAD, OPTIONS"})
-    path = _path(environ.get("REQUEST_URI") or environ["PATH_INFO"])
-    if path is None:
+    parts = _segments(environ.get("REQUEST_URI") or environ["PATH_INFO"])
+    if parts is None:
         return Reply("400 Bad Request")
-    if path == "/download":
+    if parts == ("download",):
         return Reply("302 Found", {"Location": f"/{RELEASES}{latest}", "Cache-Control": "no-cache"})
-    key = _key(path)
+    key = _key(parts)
     found = store.head(key) if key else None
     if found is None:
         return Reply("404 Not Found", {"Cache-Control": "no-store"})
@@ -143,26 +144,28 @@ def route(session: requests.Session, public_url: str, actual_url: str) -> None:
     session.mount(public, Rerouted())
 
 
-def _path(uri: str) -> str | None:
-    """Return a request's path, decoded once; None if it cannot be decoded."""
+def _segments(uri: str) -> tuple[str, ...] | None:
+    """Return a request's path, cut at its slashes and then decoded once; None if it cannot be decoded."""
     raw = uri if uri.startswith("/") else urlsplit(uri).path
     raw = raw.partition("?")[0]
     if _BAD_ESCAPE.search(raw):
         return None
     try:
-        return unquote_to_bytes(raw).decode("utf-8")
+        return tuple(unquote_to_bytes(part).decode("utf-8") for part in raw.removeprefix("/").split("/"))
     except UnicodeDecodeError:
         return None
 
 
-def _key(path: str) -> str | None:
+def _key(parts: tuple[str, ...]) -> str | None:
     """Return the object behind a path; names that could mean another folder mean nothing here."""
-    if path == f"/{FEED_KEY}":
+    if parts == (FEED_KEY,):
         return FEED_KEY
-    name = path.removeprefix(f"/{RELEASES}")
-    if name == path or not name or ".." in name or set(name) & {"/", "\\", "\0"}:
+    names = parts[1:]
+    if f"{parts[0]}/" != RELEASES or not 1 <= len(names) <= 2:
         return None
-    return RELEASES + name
+    if any(not name or name == "." or ".." in name or set(name) & {"/", "\\", "\0"} for name in names):
+        return None
+    return "/".join(parts) if len(names) == 1 or _VERSION.fullmatch(names[0]) else None
 
 
 def _object(store: Store, found: Object, environ: Environ) -> Reply:

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from release.inputs.bun import pin_name
+from release.inputs.prefix import libpython_version
 from release.sbom.part import Part, PartsFault, generic, github, npm, pypi
 
 PYTHON: Final = "Python"
 BUN: Final = "Bun"
 SPARKLE: Final = "Sparkle"
 STUB: Final = "py2app"
+BUN_PLACE: Final = "Contents/Helpers/bun"
+SPARKLE_PLACE: Final = "Contents/Frameworks/Sparkle.framework"
 _BUN_VERSION: Final = re.compile(rb"\b(\d+\.\d+\.\d+)\+[0-9a-f]{9}\b")
 
 
@@ -62,6 +65,18 @@ def parts(app: Path, note: Mapping[str, Any], *, arch: str) -> tuple[Part, ...]:
     )
 
 
+def versions(app: Path) -> Iterator[tuple[str, str]]:
+    """Yield names and versions of those that carry their version themselves, as found in an app."""
+    framework = next(iter(app.glob("Contents/Frameworks/Python.framework/Versions/[0-9]*/Python")), None)
+    if framework is not None:
+        yield PYTHON, libpython_version(framework, framework.parent.name)
+    yield from ((part.name, part.version) for part in _libraries(app))
+    if (app / BUN_PLACE).is_file():
+        yield BUN, _found(_BUN_VERSION, app / BUN_PLACE)
+    if (app / SPARKLE_PLACE).is_dir():
+        yield SPARKLE, _sparkle_version(app)
+
+
 def _python(app: Path, pins: Mapping[str, Any], facts: Mapping[str, str], libraries: tuple[str, ...]) -> Part:
     version = facts["libpython"]
     pin = next(pin for name, pin in pins.items() if name.startswith("python-"))
@@ -99,8 +114,7 @@ def _libraries(app: Path) -> Iterator[Part]:
 
 
 def _bun(app: Path, pins: Mapping[str, Any], arch: str) -> Part:
-    program = app / "Contents/Helpers/bun"
-    version = _found(_BUN_VERSION, program)
+    version = _found(_BUN_VERSION, app / BUN_PLACE)
     used = [pins[pin_name("x86_64" if arch == "x86_64" else "arm64")]]
     used += [pins[pin_name("x86_64")]] if arch == "universal2" else []
     return Part(
@@ -108,7 +122,7 @@ def _bun(app: Path, pins: Mapping[str, Any], arch: str) -> Part:
         version=version,
         purl=github("oven-sh", "bun", f"bun-v{version}"),
         licence="MIT",
-        places=("Contents/Helpers/bun",),
+        places=(BUN_PLACE,),
         kind="platform",
         digests=tuple(pin["digest"] for pin in used),
         origin=origin(used[0]),
@@ -116,19 +130,22 @@ def _bun(app: Path, pins: Mapping[str, Any], arch: str) -> Part:
 
 
 def _sparkle(app: Path, pins: Mapping[str, Any]) -> Part:
-    place = "Contents/Frameworks/Sparkle.framework"
-    info = plistlib.loads((app / place / "Resources/Info.plist").read_bytes())
-    version = str(info["CFBundleShortVersionString"])
+    version = _sparkle_version(app)
     return Part(
         name=SPARKLE,
         version=version,
         purl=github("sparkle-project", "Sparkle", version),
         licence="MIT",
-        places=(place,),
+        places=(SPARKLE_PLACE,),
         kind="framework",
         digests=(pins["sparkle"]["digest"],),
         origin=origin(pins["sparkle"]),
     )
+
+
+def _sparkle_version(app: Path) -> str:
+    info = plistlib.loads((app / SPARKLE_PLACE / "Resources/Info.plist").read_bytes())
+    return str(info["CFBundleShortVersionString"])
 
 
 def _stub(app: Path) -> Part:

@@ -229,22 +229,26 @@ def _attachments(job: Job) -> tuple[Attachment, ...]:
 
 
 def _verify_needs(job: Job) -> Needs:
-    return Needs(settings={"site": job.config.site}, code=["release/verify.py"], after=["publish", "staple"])
+    code = ["release/verify", "release/sbom", "release/provenance.py"]
+    return Needs(settings={"site": job.config.site}, code=code, after=["publish", "staple"])
 
 
 def _verify_run(job: Job, advance: Advance) -> Facts:
-    from release.verify import verify_public
+    from release.verify import Expected, verify_site
 
-    verification = verify_public(
+    expected = Expected(
+        version=job.version.version,
+        build=job.version.build,
+        app_name=job.config.app.name,
+        trust=job.services.trust,
+        key=job.services.sparkle_public_key,
+        signed_by=_signing_key(job) if job.services.hand_over else None,
+    )
+    verification = verify_site(
         job.config.site,
         session=job.services.public_session(),
         workdir=job.places.work / "verify",
-        app_name=job.config.app.name,
-        version=job.version.version,
-        build=job.version.build,
-        trust_pem=job.services.trust,
-        require_ticket=True,
-        signed_by=_signing_key(job) if job.services.hand_over else None,
+        expected=expected,
         mac=job.services.runner if sys.platform == "darwin" else None,
     )
     write_json(job.places.verification, verification.as_json())

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from errors import Exit, Fault
-from release.objects import FEED_KEY, FEED_TYPE, IMAGE_TYPE, IMMUTABLE, SHORT
+from release.objects import FEED_KEY, FEED_TYPE, IMAGE_TYPE, IMMUTABLE, JSON_TYPE, SHORT
 from release.rehearsal.bucket import Bucket
 from release.rehearsal.site import Site, route
 from release.s3 import Changed
@@ -20,6 +20,7 @@ def fill(store) -> None:
     disposition = 'attachment; filename="a-1.dmg"'
     for key, caching in [("releases/a-1.dmg", IMMUTABLE), ("releases/a-latest.dmg", SHORT)]:
         store.put(key, IMAGE, content_type=IMAGE_TYPE, cache_control=caching, disposition=disposition)
+    store.put("releases/1.0/1.json", b"{}", content_type=JSON_TYPE, cache_control=IMMUTABLE)
     store.put(FEED_KEY, FEED, content_type=FEED_TYPE, cache_control=SHORT)
 
 
@@ -169,6 +170,13 @@ def test_what_is_not_there_or_not_meant_to_be(site, path):
 @pytest.mark.parametrize("path", ["/releases/%zz", "/releases/%", "/releases/a%2", "/releases/%ff%fe"])
 def test_paths_that_cannot_be_decoded(site, path):
     assert raw(site, "GET", path).status == 400
+
+
+def test_a_version_has_a_folder_of_its_own(site):
+    answer = requests.get(f"{site.url}/releases/1.0/1.json", timeout=10)
+    assert (answer.content, answer.headers["Content-Type"]) == (b"{}", JSON_TYPE)
+    for path in ["1.0%2f1.json", "1.0/../1.0/1.json", "1.0//1.json", "1.0/", "x/1.json", "1.0/1.0/1.json"]:
+        assert raw(site, "GET", f"/releases/{path}").status == 404
 
 
 def test_names_are_decoded_once(site):
