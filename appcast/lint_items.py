@@ -19,6 +19,7 @@ from lxml import etree
 from appcast.lint_names import Hit, line_of, names
 from appcast.names import LANGUAGE as LANG
 from appcast.names import SPARKLE as S
+from appcast.rollout import TAG as ROLLOUT
 from appcast.versions import compare, is_safe
 
 _LIMITS = ("minimumUpdateVersion", "minimumAutoupdateVersion", "ignoreSkippedUpgradesBelowVersion")
@@ -82,9 +83,18 @@ def entry(node: etree._Element) -> Entry:
     enclosure = children.get("enclosure", [None])[0]
     audience = (*(_text(children, name) for name in _AUDIENCE), _attribute(enclosure, f"{S}os"))
     named = _attribute(enclosure, f"{S}version") or _text(children, f"{S}version")
-    return Entry(
-        node, children, enclosure, named or _from_file(enclosure), date(_text(children, "pubDate")), audience
-    )
+    return Entry(node, children, enclosure, named or _from_file(enclosure), _published(children), audience)
+
+
+def _published(children: dict[str, list[etree._Element]]) -> datetime | None:
+    """Return when an item was released: a rollout that was held has another pubDate, and remembers."""
+    shown, held = date(_text(children, "pubDate")), children.get(ROLLOUT)
+    if shown is None or not held:
+        return shown
+    try:
+        return datetime.fromisoformat(held[0].get("published", ""))
+    except ValueError:
+        return shown
 
 
 def _text(children: dict[str, list[etree._Element]], name: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from appcast import xml
-from appcast.feed import Feed
+from appcast.feed import Feed, find
 from appcast.lint import AppFacts
 from errors import Exit, Fault
 from release import history
@@ -89,7 +89,7 @@ def _attempt(
     require_targets(side.store, feed)
     if before is not None:
         history.keep(side.store, before.kept.object, before.data)
-    if not _put(side, data, before, action, release):
+    if not _put(side, data, feed, before, action, release):
         return None
     now = side.store.get(FEED_KEY)
     if now is not None and now[1] == data:  # else somebody has replaced, and thus kept it
@@ -106,7 +106,9 @@ def _signed(
     return eddsa.sign_feed(xml.render(after), key), after
 
 
-def _put(side: PublicSide, data: bytes, before: PublicFeed | None, action: Deed, release: str) -> bool:
+def _put(
+    side: PublicSide, data: bytes, feed: Feed, before: PublicFeed | None, action: Deed, release: str
+) -> bool:
     """Write the feed in place of `before`; False if that is not what is public any more."""
     try:
         side.store.put(
@@ -116,12 +118,20 @@ def _put(side: PublicSide, data: bytes, before: PublicFeed | None, action: Deed,
             cache_control=SHORT,
             if_match=before.etag if before else None,
             if_none_match=None if before else "*",
-            metadata=side.publisher.note(action, release, side.now()),
+            metadata=side.publisher.note(action, release, side.now()) | _withdrawn(before, feed, action),
         )
     except Changed:
         now = side.store.get(FEED_KEY)
         return now is not None and now[1] == data  # written by us after all, and the answer got lost
     return True
+
+
+def _withdrawn(before: PublicFeed | None, after: Feed, action: Deed) -> dict[str, str]:
+    """Note what is taken back; what only makes room for newer releases is not."""
+    if before is None or action not in ("rollback", "yank"):
+        return {}
+    gone = [item.version for item in before.feed.items if find(after, item.version) is None]
+    return {"withdrawn": " ".join(gone)} if gone else {}
 
 
 def require_targets(store: Store, feed: Feed) -> None:
@@ -150,6 +160,16 @@ def missing(present: dict[str, int], feed: Feed) -> tuple[str, ...]:
             elif key and length is not None and size != length:
                 problems.append(f"version {item.version}: {name} has {size} bytes, not {length}")
     return tuple(problems)
+
+
+def tell_caches(side: PublicSide, keys: Sequence[str] = ()) -> tuple[str, ...]:
+    """Let caches forget feed, `latest` and these objects; return what people have to know if that fails."""
+    changed = (FEED_KEY, side.latest_key, *keys)
+    try:
+        side.purge([f"{side.site}/download", *map(side.url, changed)])
+    except Fault as fault:
+        return (f"{fault.what}: {fault.cure}",)
+    return ()
 
 
 def overtaken(by: Kept, fault: Fault) -> Fault:

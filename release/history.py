@@ -42,6 +42,11 @@ class Kept:
         return self.object.metadata.get("release", "")
 
     @property
+    def withdrawn(self) -> tuple[str, ...]:
+        """The builds that were taken back with it."""
+        return tuple(self.object.metadata.get("withdrawn", "").split())
+
+    @property
     def publisher(self) -> str:
         """Who did it."""
         return self.object.metadata.get("publisher", "unknown")

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from appcast.feed import Feed
 from appcast.versions import key as order
 from errors import Exit, Fault
 from release.objects import RELEASES
@@ -112,6 +113,12 @@ def builds(store: Store) -> list[tuple[str, str]]:
     found = (_KEY.fullmatch(entry.key) for entry in store.list(RELEASES))
     pairs = [(match["version"], match["build"]) for match in found if match]
     return sorted(pairs, key=lambda pair: order(pair[1]), reverse=True)
+
+
+def highest(store: Store, feed: Feed) -> str:
+    """Return the highest build that ever was public, or was about to be; "0" if there is none."""
+    known = [build for _, build in builds(store)] + [item.version for item in feed.items]
+    return max(known, key=order, default="0")
 
 
 def load_all(store: Store, pairs: Iterable[tuple[str, str]]) -> list[Manifest]:

@@ -10,7 +10,7 @@ from appcast.feed import Feed, Item
 from errors import Exit, Fault
 from release.feed import open_feed, signer_of
 from release.history import Kept
-from release.objects import FEED_KEY, RELEASES, for_everybody
+from release.objects import FEED_KEY, RELEASES, for_everybody, image_key
 from release.publisher import Publisher
 from release.purge import Purge
 from release.store import Store
@@ -85,6 +85,14 @@ class PublicSide:
         kept = Kept(*found)
         feed = open_feed(kept.data, self.feed_url, self.keys)
         return PublicFeed(kept, feed, signer_of(kept.data, self.keys) or "")
+
+    def in_line(self, feed: Feed) -> bool:
+        """Tell whether `latest` is what a feed offers everybody."""
+        wanted = image_key(for_everybody(feed))
+        if wanted is None:
+            return True
+        image, now = self.store.head(wanted), self.store.head(self.latest_key)
+        return image is not None and now is not None and (image.sha256, image.size) == (now.sha256, now.size)
 
     def require(self) -> PublicFeed:
         """Fetch the feed as `read` does. Raises Fault, status PUBLISH, if there is none."""

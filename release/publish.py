@@ -9,15 +9,16 @@ again finishes what was begun.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appcast.feed import Feed, Item, find
 from appcast.lint import AppFacts
+from appcast.rollout import same_but_for_rollout
 from errors import Exit, Fault
 from release import history, latest, manifest
-from release.change import Written, change_feed, overtaken
+from release.change import Written, change_feed, overtaken, tell_caches
 from release.feed import STABLE, require_no_regression
 from release.manifest import Listed, Manifest
 from release.objects import (
@@ -77,6 +78,7 @@ class Published:
 
     dmg_sha256: str
     objects: tuple[Placed, ...]
+    latest: Placed
     appcast: bytes
     warnings: tuple[str, ...] = ()
 
@@ -91,8 +93,8 @@ class Published:
         if all(placed.action in ("unchanged", "left") for placed in self.objects):
             doings = "public already, nothing sent"
         else:
-            done = (f"{placed.key.removeprefix(RELEASES)} {placed.action}" for placed in self.objects)
-            doings = f"{self.sent / 1e6:.1f} MB sent: " + ", ".join(done)
+            sent = [placed for placed in self.objects if placed.action == "sent"]
+            doings = f"{self.sent / 1e6:.1f} MB in {len(sent)} objects sent, latest {self.latest.action}"
         return "; ".join((doings, *self.warnings))
 
 
@@ -114,19 +116,8 @@ def publish(side: PublicSide, release: Publication, *, on_progress: Progress | N
     newest = _place_newest(store, made)
     feed = Placed(FEED_KEY, "sent" if written.sent else "unchanged", len(written.data))
     objects = (image, *attached, record, feed, pointer, newest)
-    warnings = (*written.warnings, *purge(side, objects))
-    return Published(digest, objects, written.data, warnings)
-
-
-def purge(side: PublicSide, objects: Sequence[Placed]) -> tuple[str, ...]:
-    """Let caches forget whatever of these may change; return what to tell if they can't be told."""
-    fixed = {placed.key for placed in objects if placed.key.endswith(".dmg")} - {side.latest_key}
-    urls = [side.url(placed.key) for placed in objects if placed.key not in fixed]
-    try:
-        side.purge(sorted({*urls, f"{side.site}/download"}))
-    except Fault as fault:
-        return (f"{fault.what}: {fault.cure}",)
-    return ()
+    warnings = (*written.warnings, *tell_caches(side, [placed.key for placed in (*attached, newest)]))
+    return Published(digest, objects, pointer, written.data, warnings)
 
 
 def _require_offer(release: Publication) -> None:
@@ -307,9 +298,10 @@ def _write_feed(side: PublicSide, release: Publication, *, resumed: bool) -> Wri
 
 def _with_item(side: PublicSide, release: Publication, before: PublicFeed | None, *, resumed: bool) -> Feed:
     public = before.feed if before else None
-    if public and find(public, release.build) == release.item:
+    mine = find(public, release.build) if public else None
+    if public and mine and same_but_for_rollout(mine, release.item):
         return public
-    if resumed and before is not None and find(before.feed, release.build) is None:
+    if resumed and before is not None and mine is None:
         _require_new(side, release, before)
     after = release.merge(public)
     if not release.allow_regression:
