@@ -17,6 +17,7 @@ from app.activity.days import Day
 
 RECENT = 200  # calls kept, in memory
 SAVE_EVERY = 5.0  # seconds between writes of the sums, at least
+BROWSER = "Mozilla"  # what every browser begins with
 BEHIND = 64  # changes that a watcher may be behind before it is told to look at everything
 
 
@@ -70,7 +71,8 @@ def call(known: dict[str, Any], *, over: bool) -> Call:
     said = {name: known[name] for name in names if known.get(name) is not None}
     if over:
         said |= {"status": known["status"], "ms": known["ms"]}
-    return Call(known["request"], known["time"], known["path"], known["agent"].partition("/")[0], **said)
+    agent = known["agent"].partition("/")[0].replace(BROWSER, "a browser")
+    return Call(known["request"], known["time"], known["path"], agent, **said)
 
 
 @dataclass(slots=True)

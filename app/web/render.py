@@ -68,7 +68,9 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(money=money, count=count, duration=duration, clock=clock, day=day)
+    made.filters.update(
+        money=money, about=about, sentence=sentence, count=count, duration=duration, clock=clock, day=day
+    )
     made.globals.update(links=LINKS, version=version())
     return made
 
@@ -112,16 +114,23 @@ def said(place: str, code: str) -> RedirectResponse:
     return RedirectResponse(f"{place}?said={code}", 303)
 
 
-def sentence(error: AppError) -> str:
-    """Give an error as a sentence."""
+def sentence(error: AppError | str) -> str:
+    """Give an error, or another text without a stop, as a sentence."""
     text = str(error)
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def about(usd: float) -> str:
+    """Write a sum of US dollars in cents."""
+    return "<$0.01" if 0 < usd < 0.005 else f"${usd:,.2f}"
 
 
 def money(usd: float) -> str:
     """Write US dollars, with as many digits as say something."""
     if usd == 0 or usd >= 0.995:
         return f"${usd:,.2f}"
+    if usd < 0.000005:
+        return "<$0.00001"
     return f"${usd:.3f}" if usd >= 0.01 else f"${usd:.5f}"
 
 

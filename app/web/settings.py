@@ -29,7 +29,7 @@ LEVELS = {
     "warning": "Warnings and errors",
     "error": "Errors only",
 }
-RESTART = {"port": "new port", "keep_logs": "number of older log files"}
+LABELS = {"port": "port", "keep_logs": "number of older log files"}
 log = logging.getLogger("app.web")
 
 
@@ -135,7 +135,7 @@ def _changes(state: State, fields: dict[str, str]) -> dict[str, Any]:
 
 def _number(name: str, text: str) -> int:
     if not text.strip().isdecimal() or len(text) > 6:
-        raise AppError(f"{name.replace('_', ' ')} cannot be {text[:20]!r}", cure="enter a whole number")
+        raise AppError(f"the {LABELS[name]} cannot be {text[:20]!r}", cure="enter a whole number")
     return int(text)
 
 
@@ -153,5 +153,5 @@ def _waiting(state: State, preferences: Preferences) -> str:
     """Name what was changed but counts only after the next start."""
     now = state.started_with
     free = sorted(AFTER_RESTART - state.settings.forced)
-    changed = [RESTART[name] for name in free if getattr(preferences, name) != getattr(now, name)]
-    return " and the ".join(changed)
+    changed = [LABELS[name] for name in free if getattr(preferences, name) != getattr(now, name)]
+    return " and ".join(changed)

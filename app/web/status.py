@@ -19,7 +19,8 @@ async def show(request: Request) -> Response:
     """Answer GET /app/; at the very first start the first steps come instead."""
     state = state_of(request)
     await state.keys.current()
-    if setup_step(state) == 1 and state.preferences().preferences.setup == AT_FIRST:
+    new = setup_step(state) == 1 and state.preferences().preferences.setup == AT_FIRST
+    if new and "said" not in request.query_params:
         return RedirectResponse("/app/welcome", 303)
     return status_page(request)
 
@@ -58,7 +59,7 @@ async def enter_key(request: Request) -> Response:
         await state_of(request).keys.enter(fields.get("key", ""), check=check)
     except AppError as error:
         offer = isinstance(error, Unchecked)
-        return _again(request, fields, _status(error), wrong=sentence(error), unchecked=offer)
+        return _again(request, fields, _status(error), wrong=sentence(error.what), unchecked=offer)
     return said(_place(fields), "key-kept" if check else "key-unchecked")
 
 
