@@ -68,3 +68,16 @@ def _calls(offered: Offered, names: tuple[str, ...], *values: tuple[tuple[str, .
         given = {key: value for keys, value in values for key in keys if key in offered.get(name, ())}
         if len(given) == len(values):
             yield name, dict(given)
+
+
+@scenario
+async def edit(stage: Stage, arguments: Arguments) -> None:
+    """Answers with an edit of `file`, from the line `old` to `new`, in aider's blocks; else with a title."""
+    if "SEARCH/REPLACE" not in stage.seen.prompt:
+        await stage.say(agent.text_delta("Greet otherwise"))
+        return await finish(stage)
+    blocks = ("<<<<<<< SEARCH", arguments["old"], "=======", arguments["new"], ">>>>>>> REPLACE")
+    fenced = "\n".join((arguments["file"], "```python", *blocks, "```"))
+    await stage.say(agent.text_delta("So:\n\n"), agent.text_delta(fenced), agent.text_delta("\n"))
+    await finish(stage, 100, 20)
+    return None

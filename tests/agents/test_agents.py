@@ -1,0 +1,92 @@
+"""Real agents against the real server: set up by Agent Setup in a fresh home, they answer and work.
+
+Each takes two turns of one conversation. In the second, the stand-in's model has it write a file, read it and
+run a command; all of it is one run at the backend, suspended while the agent works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.agents import programs
+from tests.agents.conftest import Office
+
+pytestmark = [pytest.mark.release, pytest.mark.slow]
+
+ANSWER = "Hello from the stand-in"
+Offices = Callable[..., Office]
+
+
+def work(folder: Path) -> str:
+    return f"[[scenario:work steps=write,read,run file={folder}/notes.txt word=harbour]]"
+
+
+def worked(office: Office, said: str) -> None:
+    """The agent did what the model asked, told it the outcome, and all that in one run."""
+    assert (office.desk.work / "notes.txt").read_text().strip() == "harbour"
+    assert "It says:" in said
+    assert "harbour" in said
+    first, second = office.working()
+    assert len(second.replies) == 3
+    assert (first.ended, second.ended) == (True, True)
+    assert "scenario" in second.prompt
+
+
+@pytest.mark.xdist_group("opencode")
+def test_opencode(office: Offices) -> None:
+    here = office(OPENCODE_DISABLE_MODELS_FETCH="1", OPENCODE_DISABLE_LSP_DOWNLOAD="1")
+    here.desk.put("opencode", programs.opencode())
+    here.desk.set_up("opencode")
+    assert ANSWER in here.desk.run("opencode", "run", "Say hello")
+    worked(here, here.desk.run("opencode", "run", "--continue", work(here.desk.work)))
+    # It looks for its plugin's package at npm's registry at every start, and goes on without.
+    assert {host.partition(".")[0] for host in here.desk.gate.wanted} <= {"registry"}
+
+
+@pytest.mark.xdist_group("pi")
+def test_pi(office: Offices, node: Path) -> None:
+    here = office()
+    here.desk.put("pi", programs.pi(node))
+    here.desk.set_up("pi")
+    assert ANSWER in here.desk.run("pi", "--model", "cursorapi/composer-2.5", "-p", "Say hello")
+    again = ("pi", "--model", "cursorapi/composer-2.5", "--continue", "-p", work(here.desk.work))
+    worked(here, here.desk.run(*again))
+    assert here.desk.gate.wanted == set()
+
+
+@pytest.mark.xdist_group("codex")
+def test_codex(office: Offices) -> None:
+    """Its own sandbox is off, which cannot do in a temporary home, and here has nothing to guard against."""
+    here = office()
+    here.desk.put("codex", programs.codex())
+    here.desk.set_up("codex")
+    quiet = ("-c", "analytics.enabled=false", "--disable", "plugins", "--disable", "apps")
+    codex = ("codex", "exec", "--profile", "cursorapi", "--skip-git-repo-check", *quiet)
+    assert ANSWER in here.desk.run(*codex, "--sandbox", "danger-full-access", "Say hello")
+    again = (*codex, "--sandbox", "danger-full-access", "resume", "--last", work(here.desk.work))
+    worked(here, here.desk.run(*again))
+    assert here.desk.gate.wanted == set()
+
+
+@pytest.mark.xdist_group("aider")
+def test_aider(office: Offices) -> None:
+    """It has no tools: the model answers with an edit, which it applies and commits."""
+    here = office(
+        AIDER_CHECK_UPDATE="false", AIDER_ANALYTICS_DISABLE="true", LITELLM_LOCAL_MODEL_COST_MAP="True"
+    )
+    here.desk.put("aider", programs.aider())
+    here.desk.set_up("aider")
+    (here.desk.work / "greet.py").write_text('print("hello")\n')
+    git = ("git", "-C", str(here.desk.work))
+    for words in (("init", "-q"), ("add", "greet.py"), ("commit", "-q", "-m", "Greet")):
+        here.desk.run(*git, *words)
+    ask = '[[scenario:edit file=greet.py old=print("hello") new=print("ahoy")]]'
+    said = here.desk.run("aider", "--yes-always", "--no-gitignore", "greet.py", "--message", ask)
+    assert "Applied edit to greet.py" in said
+    assert (here.desk.work / "greet.py").read_text() == 'print("ahoy")\n'
+    assert here.desk.run(*git, "log", "-1", "--format=%s").strip() == "Greet otherwise"
+    assert [run.params["fast"] for run in here.cursor.runs] == ["false", "true"]
+    assert here.desk.gate.wanted == set()
