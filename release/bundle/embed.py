@@ -1,4 +1,4 @@
-"""Put what is ours, Bun and Sparkle into the packed runtime: then it is the app."""
+"""Put what is ours, Bun, htmx and Sparkle into the packed runtime: then it is the app."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ def embed(
     *,
     bun: Path | Sequence[Path],
     bridge_js: Path,
+    htmx: Path,
     sparkle: Path,
     icon_source: Path = ICON_SOURCE,
 ) -> None:
     """Make `dst`, the whole app, of what `build_runtime` made and the parts given.
 
-    `bun` is one executable, or for universal2 one for each architecture; `sparkle` a Sparkle.framework. The
-    app's own code is compiled from `spec.source`. Nothing given is changed; `dst` appears whole or not at
-    all, and is the same, byte for byte, for the same parts. Raises BundleFault or PlistFault.
+    `bun` is one executable, or for universal2 one for each architecture; `htmx` the script of the app's
+    pages; `sparkle` a Sparkle.framework. The app's own code is compiled from `spec.source`. Nothing given is
+    changed; `dst` appears whole or not at all, and is the same, byte for byte, for the same parts. Raises
+    BundleFault or PlistFault.
     """
     require_python(spec.python)
     with tree.workshop(dst) as work:
@@ -41,6 +43,7 @@ def embed(
         compile_own(spec.source, contents / "Resources/lib" / f"python{spec.python}" / OWN)
         _add_bun([bun] if isinstance(bun, Path) else list(bun), contents / "Helpers/bun", spec)
         _copy_file(bridge_js, contents / "Resources/bridge.js")
+        _copy_file(htmx, contents / "Resources/web" / htmx.name)
         _add_sparkle(sparkle, contents / "Frameworks/Sparkle.framework", spec)
         icon.icns(icon_source, contents / "Resources" / plist.ICON)
         _write_plist(spec, contents)
@@ -108,6 +111,7 @@ def _add_sparkle(src: Path, dst: Path, spec: BundleSpec) -> None:
 def _copy_file(src: Path, dst: Path) -> None:
     if not src.is_file():
         raise BundleFault("A part of the app is missing", where=src, status=Exit.INPUT_MISSING)
+    dst.parent.mkdir(exist_ok=True)
     dst.write_bytes(src.read_bytes())
 
 

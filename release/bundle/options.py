@@ -38,11 +38,13 @@ PACKAGES: tuple[str, ...] = ("certifi",)
 # py2app can't copy any.)
 ARCHIVED: frozenset[str] = frozenset({"ruamel"})
 
-# Reached only from development tools or from branches the app never takes.
+# Reached only from development tools or from branches the app never takes. appcast and signing are this
+# repository's own: from source the app looks for updates with them, packaged it has Sparkle.
 EXCLUDES: tuple[str, ...] = (
     "IPython",
     "_pyrepl",
     "antigravity",
+    "appcast",
     "curses",
     "distutils",
     "doctest",
@@ -55,6 +57,7 @@ EXCLUDES: tuple[str, ...] = (
     "pydoc",
     "pydoc_data",
     "setuptools",
+    "signing",
     "test",
     "tkinter",
     "trio",

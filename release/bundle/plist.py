@@ -84,6 +84,8 @@ def _system(spec: BundleSpec) -> dict[str, object]:
         "LSApplicationCategoryType": spec.category,
         "LSArchitecturePriority": PRIORITY[spec.arch],
         "LSMinimumSystemVersion": spec.minimum_system,
+        # One copy serves; Sparkle, the login item and a second click all mean the one that runs.
+        "LSMultipleInstancesProhibited": True,
         # The app's pages come from the app itself over plain HTTP, from this machine alone.
         "NSAppTransportSecurity": {"NSAllowsLocalNetworking": True},
         "NSHighResolutionCapable": True,

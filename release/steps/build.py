@@ -44,6 +44,7 @@ def _inputs_run(job: Job, advance: Advance) -> Facts:
     makers += [partial(_bun, job, target) for target in targets]
     makers += [
         lambda: inputs.sparkle(services.cache, services.pins, runner=services.runner),
+        lambda: inputs.htmx(services.cache, services.pins, runner=services.runner),
         lambda: _modules(job),
     ]
     for number, make in enumerate(makers):
@@ -64,7 +65,7 @@ def needed_pins(arch: str, python: str) -> list[str]:
     from release.inputs.bun import pin_name
 
     targets: tuple[Target, ...] = ("host", *_slices(arch))
-    return [f"python-{python}", "sparkle", *sorted({pin_name(target) for target in targets})]
+    return [f"python-{python}", "sparkle", "htmx", *sorted({pin_name(target) for target in targets})]
 
 
 def _slices(arch: str) -> tuple[Target, ...]:
@@ -210,7 +211,16 @@ def _embed_run(job: Job, advance: Advance) -> Facts:
     arch = job.config.app.arch
     buns = [_bun(job, target) for target in _slices(arch)]
     sparkle = inputs.sparkle(services.cache, services.pins, runner=services.runner)
-    embed(_spec(job), _runtime(job), places.embedded, bun=buns, bridge_js=places.bridge, sparkle=sparkle)
+    htmx = inputs.htmx(services.cache, services.pins, runner=services.runner)
+    embed(
+        _spec(job),
+        _runtime(job),
+        places.embedded,
+        bun=buns,
+        bridge_js=places.bridge,
+        htmx=htmx,
+        sparkle=sparkle,
+    )
     note = f"{job.version.version} ({job.version.build}), {tree_size(places.embedded) / 1e6:.0f} MB"
     return {"bridge_packages": packages, "note": note}
 
@@ -231,6 +241,12 @@ def _audit_run(job: Job, advance: Advance) -> Facts:
 STEPS: tuple[Step[Job], ...] = (
     Step("inputs", "Fetch and check the pinned inputs", _inputs_needs, paths("inputs_note"), _inputs_run),
     Step("bundle", "Build the runtime with py2app", _bundle_needs, paths("runtime_note"), _bundle_run),
-    Step("embed", "Embed app, bridge, Bun, Sparkle", _embed_needs, paths("embedded", "bridge"), _embed_run),
+    Step(
+        "embed",
+        "Embed app, bridge, Bun, htmx, Sparkle",
+        _embed_needs,
+        paths("embedded", "bridge"),
+        _embed_run,
+    ),
     Step("audit", "Audit the bundle", _audit_needs, paths("audit"), _audit_run),
 )

@@ -262,7 +262,7 @@ def test_sparkles_delegate_methods_have_the_types_of_its_headers(headers: str) -
 def table_of_types() -> dict[str, tuple[bytes, ...]]:
     """Read TYPES out of app/macos/updates.py, which cannot be imported here."""
     tree = ast.parse((ROOT / "app/macos/updates.py").read_text("utf-8"))
-    wanted = [
+    wanted: list[ast.stmt] = [
         node
         for node in tree.body
         if (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple))

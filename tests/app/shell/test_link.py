@@ -88,7 +88,8 @@ async def test_questions_get_their_own_answers() -> None:
         return link.Answer(ask.id, "needs approval" if "login" in ask.question else None)
 
     async with answering(answer) as shell:
-        assert await asyncio.gather(shell.login_item(), shell.set_login_item(True)) == ["needs approval"] * 2
+        answers = await asyncio.gather(shell.login_item(), shell.set_login_item(True))
+        assert set(answers) == {"needs approval"}
         await shell.check_for_updates()
         await shell.open_folder("/tmp")
         await shell.set_menu_bar_only(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -310,4 +311,4 @@ def test_one_process_at_most_and_quit_only_without_one(history: list[Event]) -> 
 
 
 def test_every_timer_is_known() -> None:
-    assert {"listening", "awake", "kill", "restart"} == set(Timer.__args__)
+    assert {"listening", "awake", "kill", "restart"} == set(get_args(Timer))

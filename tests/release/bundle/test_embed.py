@@ -20,9 +20,11 @@ def build(folder: Path, dst: Path | None = None, **changed: object) -> Path:
     dst = dst or folder / "out" / "Tiny.app"
     (folder / "bun").write_bytes(tiny.macho(minimum=(13, 0)))
     (folder / "bridge.js").write_text("// bridge\n")
+    (folder / "htmx.min.js").write_text("// htmx\n")
     parts: dict[str, object] = {
         "bun": folder / "bun",
         "bridge_js": folder / "bridge.js",
+        "htmx": folder / "htmx.min.js",
         "sparkle": tiny.sparkle(folder),
         "icon_source": tiny.drawing(folder),
     }
@@ -43,6 +45,7 @@ def test_everything_is_in_its_place_and_passes_the_audit(tmp_path: Path) -> None
     ]
     assert os.access(contents / "Helpers/bun", os.X_OK)
     assert (contents / "Resources/bridge.js").read_text() == "// bridge\n"
+    assert (contents / "Resources/web/htmx.min.js").read_text() == "// htmx\n"
     assert (contents / "Resources/icon.icns").read_bytes()[:4] == b"icns"
     assert (contents / "Frameworks/Sparkle.framework/Versions/Current").readlink() == Path("B")
     assert (contents / "PkgInfo").read_text() == "APPL????"
@@ -73,6 +76,7 @@ def test_a_read_only_runtime_is_no_obstacle(tmp_path: Path) -> None:
             path.chmod(0o555)
     (tmp_path / "bun").write_bytes(tiny.macho())
     (tmp_path / "bridge.js").write_text("//\n")
+    (tmp_path / "htmx.min.js").write_text("//\n")
     spec = tiny.spec(tiny.source(tmp_path / "repository"))
     dst = tmp_path / "Tiny.app"
     for _ in range(2):
@@ -82,6 +86,7 @@ def test_a_read_only_runtime_is_no_obstacle(tmp_path: Path) -> None:
             dst,
             bun=tmp_path / "bun",
             bridge_js=tmp_path / "bridge.js",
+            htmx=tmp_path / "htmx.min.js",
             sparkle=sparkle,
             icon_source=tiny.drawing(tmp_path),
         )
@@ -101,6 +106,7 @@ def test_one_changed_file_of_the_app_changes_that_file_only(tmp_path: Path) -> N
         app,
         bun=tmp_path / "bun",
         bridge_js=tmp_path / "bridge.js",
+        htmx=tmp_path / "htmx.min.js",
         sparkle=tmp_path / "Sparkle.framework",
         icon_source=tmp_path / "icon.svg",
     )
@@ -115,6 +121,7 @@ def test_two_buns_become_one_for_both_architectures(tmp_path: Path) -> None:
     runtime, sparkle = tiny.runtime(tmp_path), tiny.sparkle(tmp_path)
     (sparkle / "Versions/B/Sparkle").write_bytes((tmp_path / "fat").read_bytes())
     (tmp_path / "bridge.js").write_text("//\n")
+    (tmp_path / "htmx.min.js").write_text("//\n")
     spec = tiny.spec(tiny.source(tmp_path / "repository"), arch="universal2")
     dst = tmp_path / "Tiny.app"
     buns = [tmp_path / "arm64", tmp_path / "x86_64"]
@@ -125,6 +132,7 @@ def test_two_buns_become_one_for_both_architectures(tmp_path: Path) -> None:
         dst,
         bun=buns,
         bridge_js=tmp_path / "bridge.js",
+        htmx=tmp_path / "htmx.min.js",
         sparkle=sparkle,
         icon_source=drawing,
     )
@@ -136,6 +144,7 @@ def test_two_buns_become_one_for_both_architectures(tmp_path: Path) -> None:
         dst,
         bun=tmp_path / "fat",
         bridge_js=tmp_path / "bridge.js",
+        htmx=tmp_path / "htmx.min.js",
         sparkle=sparkle,
         icon_source=drawing,
     )
@@ -165,6 +174,7 @@ def test_a_failure_leaves_the_old_app_and_no_litter(tmp_path: Path) -> None:
             app,
             bun=tmp_path / "bun",
             bridge_js=tmp_path / "bridge.js",
+            htmx=tmp_path / "htmx.min.js",
             sparkle=tmp_path / "Sparkle.framework",
             icon_source=tmp_path / "icon.svg",
         )
@@ -180,7 +190,7 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
     assert not list(dst.rglob("half"))
 
 
-@pytest.mark.parametrize("missing", ["bun", "bridge.js", "Sparkle.framework/Versions/Current"])
+@pytest.mark.parametrize("missing", ["bun", "bridge.js", "htmx.min.js", "Sparkle.framework/Versions/Current"])
 def test_a_missing_part_is_named(tmp_path: Path, missing: str) -> None:
     app = build(tmp_path)
     tiny.forget(app)
@@ -192,6 +202,7 @@ def test_a_missing_part_is_named(tmp_path: Path, missing: str) -> None:
             app,
             bun=tmp_path / "bun",
             bridge_js=tmp_path / "bridge.js",
+            htmx=tmp_path / "htmx.min.js",
             sparkle=tmp_path / "Sparkle.framework",
             icon_source=tmp_path / "icon.svg",
         )
@@ -209,6 +220,7 @@ def test_a_bun_for_another_system_is_refused(tmp_path: Path) -> None:
             app,
             bun=tmp_path / "bun",
             bridge_js=tmp_path / "bridge.js",
+            htmx=tmp_path / "htmx.min.js",
             sparkle=tmp_path / "Sparkle.framework",
             icon_source=tmp_path / "icon.svg",
         )

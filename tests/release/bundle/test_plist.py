@@ -41,6 +41,9 @@ def test_has_what_the_system_python_and_sparkle_read(tmp_path: Path) -> None:
     assert values["SUPublicEDKey"] == "A" * 43 + "="
     assert values["SURequireSignedFeed"] is values["SUVerifyUpdateBeforeExtraction"] is True
     assert values["SUEnableAutomaticChecks"] is True
+    assert values["LSMultipleInstancesProhibited"] is True
+    assert values["NSAppTransportSecurity"] == {"NSAllowsLocalNetworking": True}
+    assert "LSUIElement" not in values, "whether it is in the Dock is the user's choice, at run time"
     assert "NSMainNibFile" not in values
     assert b"/home/" not in plistlib.dumps(values)
 

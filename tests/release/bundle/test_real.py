@@ -34,6 +34,7 @@ class Parts:
     packages: Path
     bun: Path
     host_bun: Path
+    htmx: Path
     sparkle: Path
     modules: Path
 
@@ -49,6 +50,7 @@ def parts() -> Parts:
         ),
         bun=inputs.bun(cache, pins, "arm64", runner=RUNNER),
         host_bun=inputs.bun(cache, pins, "host", runner=RUNNER),
+        htmx=inputs.htmx(cache, pins, runner=RUNNER),
         sparkle=inputs.sparkle(cache, pins, runner=RUNNER),
         modules=inputs.bridge_modules(cache, ROOT / "app/bridge", runner=RUNNER),
     )
@@ -71,7 +73,15 @@ def app(parts: Parts, runtime: Path, tmp_path_factory: pytest.TempPathFactory) -
     bridge = folder / "bridge.js"
     build_bridge(ROOT / "app/bridge", parts.modules, parts.host_bun, bridge, runner=RUNNER)
     dst = folder / "Tiny.app"
-    embed(tiny.spec(ROOT), runtime, dst, bun=parts.bun, bridge_js=bridge, sparkle=parts.sparkle)
+    embed(
+        tiny.spec(ROOT),
+        runtime,
+        dst,
+        bun=parts.bun,
+        bridge_js=bridge,
+        htmx=parts.htmx,
+        sparkle=parts.sparkle,
+    )
     return dst
 
 
