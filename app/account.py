@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from app.cursor.client import Bridge, RunFailed
 from app.discretion import discreet
-from app.keychain import Vault
-from app.keys import WHERE, Account, Keys, Unchecked, WrongKey
+from app.keychain import vault
+from app.keys import WHERE, Account, Check, Keys, Unchecked, WrongKey
+from app.settings import Settings
 
 
-def open_keys(vault: Vault, bridge: Bridge) -> Keys:
-    """Give the key in `vault`, to be checked through `bridge`."""
+def open_keys(settings: Settings, bridge: Bridge) -> Keys:
+    """Give this machine's key, to be checked through `bridge`."""
+    return Keys(vault(settings.key, settings.data_dir, mode=settings.keychain), asking(bridge))
+
+
+def asking(bridge: Bridge) -> Check:
+    """Give the way to ask Cursor about a key through `bridge`."""
 
     async def check(key: str) -> Account:
         return await account(bridge, key)
 
-    return Keys(vault, check)
+    return check
 
 
 async def account(bridge: Bridge, key: str) -> Account:

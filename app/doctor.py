@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Literal
 
 from app import instance, updates
-from app.account import account
+from app.account import open_keys
 from app.cursor import sandbox
 from app.cursor.client import Bridge
 from app.cursor.runtime import Missing, Runtime, find
 from app.errors import AppError
 from app.files import write_private
 from app.instance import Running
-from app.keychain import vault
 from app.keys import Unchecked, hint
 from app.preferences import FILE, File, Loaded
 from app.settings import Settings
@@ -169,8 +168,8 @@ async def bridge_starts(bridge: Bridge, found: Runtime | Missing) -> Finding:
 
 async def key(settings: Settings, bridge: Bridge, *, offline: bool) -> Finding:
     """See if there is a key, and if Cursor knows it."""
-    place = vault(settings.key, settings.data_dir, mode=settings.keychain)
-    held = await asyncio.to_thread(place.read)
+    keys = open_keys(settings, bridge)
+    held = await keys.read()
     if held.state == "locked":
         return Finding("key", "failed", f"locked in {held.source}", "python -m app key unlock")
     if held.key is None:
@@ -179,7 +178,7 @@ async def key(settings: Settings, bridge: Bridge, *, offline: bool) -> Finding:
     if offline or bridge.state != "ready":
         return Finding("key", "ok", f"{said}, not checked")
     try:
-        owner = await account(bridge, held.key)
+        owner = await keys.test()
     except Unchecked as error:
         return Finding("key", "failed", f"{said}: {error.what}", "see if this machine reaches cursor.com")
     except AppError as error:

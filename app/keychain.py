@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -246,62 +246,87 @@ def _reason(error: BaseException) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Vaults:
-    """Several vaults as one: the first that has a key gives it, and what is written goes to `home`.
+    """The system's keychain, and a file left from a time without one, which goes when a key is written."""
 
-    A key left in another of them, as from a time without a keychain, is removed when one is written.
-    """
-
-    before: tuple[Vault, ...]
-    home: Vault
-    after: tuple[Vault, ...] = ()
+    system: Vault
+    file: Vault
 
     @property
     def name(self) -> str:
         """The name of the place that keys are written to."""
-        return self.home.name
+        return self.system.name
 
     def read(self) -> Held:
-        """Give the first key there is."""
-        return self._first(lambda vault: vault.read())
+        """Give the keychain's key, or else the file's."""
+        return self._or_the_files(self.system.read())
 
     def unlock(self) -> Held:
-        """Give the first key there is, asking the user if need be."""
-        return self._first(lambda vault: vault.unlock())
+        """Give the keychain's key, asking the user if need be, or else the file's."""
+        return self._or_the_files(self.system.unlock())
 
     def write(self, key: str) -> None:
-        """Keep `key`; refused while one that comes first would hide it."""
-        for vault in self.before:
-            if vault.read().state == "present":
-                vault.write(key)
-        self.home.write(key)
-        for vault in self.after:
-            vault.remove()
+        """Keep `key` in the keychain only."""
+        self.system.write(key)
+        self.file.remove()
 
     def remove(self) -> None:
-        """Forget the key everywhere."""
-        for vault in (*self.before, self.home, *self.after):
-            vault.remove()
+        """Forget the key in both."""
+        self.system.remove()
+        self.file.remove()
 
-    def _first(self, ask: Callable[[Vault], Held]) -> Held:
-        answers = []
-        for vault in (*self.before, self.home, *self.after):
-            held = ask(vault)
-            if held.state == "present":
-                return held
-            answers.append(held)
-        locked = next((held for held in answers if held.state == "locked"), None)
-        return locked or replace(answers[-1], source=self.home.name)
+    def _or_the_files(self, held: Held) -> Held:
+        other = held if held.state == "present" else self.file.read()
+        return other if other.state == "present" else held
+
+
+@dataclass(slots=True)
+class OnDemand:
+    """A vault that is found when it is first asked: the system's keychain takes a while to load."""
+
+    make: Callable[[], Vault]
+    _made: Vault | None = None
+
+    @property
+    def vault(self) -> Vault:
+        """The vault itself."""
+        if self._made is None:
+            self._made = self.make()
+        return self._made
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.vault.name
+
+    def read(self) -> Held:
+        """Do as it does."""
+        return self.vault.read()
+
+    def write(self, key: str) -> None:
+        """Do as it does."""
+        self.vault.write(key)
+
+    def remove(self) -> None:
+        """Do as it does."""
+        self.vault.remove()
+
+    def unlock(self) -> Held:
+        """Do as it does."""
+        return self.vault.unlock()
 
 
 def vault(key: str | None, data_dir: Path, *, mode: Mode = "auto", platform: str = sys.platform) -> Vault:
     """Give the place of this machine's key; `key` is the environment's, which wins."""
-    environment, file = Environment(key), KeyFile(data_dir / FILE)
     if key:
-        return environment  # nothing else matters, and nobody is asked
+        return Environment(key)  # nothing else matters, and nobody is asked
+    return OnDemand(lambda: _stored(KeyFile(data_dir / FILE), mode, platform))
+
+
+def _stored(file: KeyFile, mode: Mode, platform: str) -> Vault:
     system = None if mode == "file" else find_keyring(platform)
     if system is None:
-        return Vaults((environment,), file)
-    return Vaults((environment,), system, (file,))
+        return file
+    return Vaults(system, file)
 
 
 def find_keyring(platform: str = sys.platform, environ: Mapping[str, str] = os.environ) -> Keyring | None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from app import instance
 from app.errors import AppError
-from app.keychain import VARIABLE, vault
+from app.keychain import VARIABLE
 from app.keys import WHERE, Account, Keys, Unchecked, hint
 from app.settings import Settings, from_environment
 
@@ -143,7 +143,7 @@ async def _keys(settings: Settings, *, asking: bool = False) -> AsyncIterator[Ke
     from app.cursor.client import Bridge
 
     bridge = Bridge(settings)
-    keys = open_keys(vault(settings.key, settings.data_dir, mode=settings.keychain), bridge)
+    keys = open_keys(settings, bridge)
     if not asking:
         yield keys
         return

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Mount, Route
 
-from app.account import open_keys
+from app.account import asking
 from app.cursor.client import Bridge
 from app.keychain import Environment
 from app.keys import Keys
@@ -49,7 +49,7 @@ def build(
     Unless `keys` are given the key is the one in the settings, and cannot be changed.
     """
     bridge = bridge or Bridge(settings)
-    keys = keys or open_keys(Environment(settings.key), bridge)
+    keys = keys or Keys(Environment(settings.key), asking(bridge))
     state = State(settings, address, bridge, keys, file)
 
     @contextlib.asynccontextmanager

@@ -20,14 +20,14 @@ from app import instance
 from app.account import open_keys
 from app.cursor.client import Bridge
 from app.errors import AppError
-from app.keychain import vault
+from app.keys import Keys
 from app.preferences import FILE as PREFERENCES
 from app.preferences import File, Loaded
 from app.server.build import build
 from app.server.logs import logging_to, warn_on_stderr
 from app.server.protocol import Patient
 from app.server.security import is_loopback
-from app.server.state import Address
+from app.server.state import Address, State
 from app.settings import Settings
 from app.version import NAME, version
 
@@ -79,34 +79,39 @@ def run(settings: Settings, *, host: str, port: int | None, linked: bool = False
     file = File(settings.config_dir / PREFERENCES) if settings.config_dir else None
     loaded = file.load() if file else Loaded()
     settings = settings.following(loaded.preferences)
+    bridge = Bridge(settings)
+    keys = open_keys(settings, bridge)
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(instance.claim(settings.data_dir, asked=port))
         wanted = settings.port if port is None else port
         listener = stack.enter_context(contextlib.closing(listen(host, wanted)))
         address = Address(host, listener.getsockname()[1])
-        bridge = Bridge(settings)
-        keys = open_keys(vault(settings.key, settings.data_dir, mode=settings.keychain), bridge)
-        warn_on_stderr()
-        logs = logging_to(
-            settings.data_dir / "logs", hidden=keys.seen, level=settings.log_level, kept=settings.keep_logs
-        )
-        stack.enter_context(logs)
-        for problem in loaded.problems:
-            log.warning("%s", problem)
-        if wanted not in (0, address.port):
-            _say(f"Port {wanted} is busy; using {address.port} instead.")
-        _say(f"{NAME} {version()} on {address.url}/v1")
+        stack.enter_context(_logging(settings, keys, loaded))
         application = build(settings, address, bridge, keys=keys, file=file)
-        place.publish(address.url, application.state.server.token)
-        server = Server(_config(application), bridge, application.state.server.activity.leave)
+        state: State = application.state.server
+        server = Server(_config(application), bridge, state.activity.leave)
         if linked:
             from app.server.shelled import attach
 
-            server.around = attach(application.state.server)
-        with _quiet_signals():
-            server.run(sockets=[listener])
+            server.around = attach(state)
+        stack.enter_context(_stopping(server))
+        place.publish(address.url, state.token)
+        if wanted not in (0, address.port):
+            _say(f"Port {wanted} is busy; using {address.port} instead.")
+        _say(f"{NAME} {version()} on {address.url}/v1")
+        server.run(sockets=[listener])
     if not server.started:
         raise AppError("the server did not start")
+
+
+@contextlib.contextmanager
+def _logging(settings: Settings, keys: Keys, loaded: Loaded) -> Iterator[None]:
+    warn_on_stderr()
+    folder, level, kept = settings.data_dir / "logs", settings.log_level, settings.keep_logs
+    with logging_to(folder, hidden=keys.seen, level=level, kept=kept):
+        for problem in loaded.problems:
+            log.warning("%s", problem)
+        yield
 
 
 class Server(uvicorn.Server):
@@ -154,13 +159,16 @@ def _config(application: Starlette) -> uvicorn.Config:
 
 
 @contextlib.contextmanager
-def _quiet_signals() -> Iterator[None]:
-    """Make the signals that uvicorn raises again after its clean stop harmless: that stop was the answer."""
+def _stopping(server: Server) -> Iterator[None]:
+    """Stop `server` for a signal that comes before uvicorn listens to them, and for nothing after its end.
 
-    def ignore(number: int, frame: FrameType | None) -> None:
-        pass
+    uvicorn raises again what it got, once it has stopped cleanly: that stop was the answer.
+    """
 
-    before = {number: signal.signal(number, ignore) for number in (signal.SIGINT, signal.SIGTERM)}
+    def stop(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
