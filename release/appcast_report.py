@@ -56,7 +56,7 @@ def audience(shown: Shown, console: Console, *, as_json: bool = False) -> None:
     for item, groups in shown.rollouts:
         console.print(f"{item.version} is rolled out to {groups} of 7 groups so far", highlight=False)
     console.print()
-    _offers(shown.groups, console)
+    offers(shown.groups, console)
     if shown.against is None:
         return
     console.print()
@@ -65,7 +65,7 @@ def audience(shown: Shown, console: Console, *, as_json: bool = False) -> None:
         return
     console.print(f"Changed against [bold]{escape(shown.against)}[/]:", highlight=False)
     console.print()
-    _offers(shown.changed, console, against=True)
+    offers(shown.changed, console, against=True)
 
 
 def selection(chosen: Selection, host: Host, console: Console, *, as_json: bool = False) -> None:
@@ -143,7 +143,7 @@ def _summary(linted: Linted, console: Console) -> None:
         console.print("not checked: the files themselves; --download does", style="dim", highlight=False)
 
 
-def _offers(groups: Sequence[Group], console: Console, *, against: bool = False) -> None:
+def offers(groups: Sequence[Group], console: Console, *, against: bool = False) -> None:
     """Print one table; columns in which all rows say the same are left out."""
     channels = any(group.channels != ANY for group in groups)
     phased = any(group.groups != ANY for group in groups)

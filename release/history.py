@@ -94,6 +94,15 @@ def walk(store: Store) -> Iterator[Kept]:
         yield from sorted(found, key=lambda kept: kept.at, reverse=True)
 
 
+def notes(store: Store) -> list[Kept]:
+    """Return all kept feeds, the latest first, with who, what and when, but without their bytes."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        found = [Kept(entry, b"") for entry in pool.map(store.head, keys(store)) if entry is not None]
+    return sorted(found, key=lambda kept: (kept.object.key[: len(FEEDS) + 16], kept.at), reverse=True)
+
+
 def left(store: Store, build: str, base_url: str, now: Kept) -> Kept | None:
     """Return the feed with which a build that `now` does not offer went; None if it was never offered."""
     after = now

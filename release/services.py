@@ -227,9 +227,15 @@ class Services:
 
     @property
     def trusted_keys(self) -> tuple[str, ...]:
-        """Public keys that may have signed the feed which is public now; the app's own last."""
-        retiring = self.retiring_public_key
-        return (self.sparkle_public_key,) if retiring is None else (retiring, self.sparkle_public_key)
+        """Public keys that may have signed the feed which is public now; the app's own last.
+
+        Where the public half is configured the private one is not read: looking needs no secret.
+        """
+        wanted = self.config.profile.sparkle
+        own = self._value(wanted.public_key) if wanted.public_key else self.sparkle_public_key
+        absent = wanted.retiring_key and secrets.present(self._placed(wanted.retiring_key)) is False
+        retiring = None if absent else self.retiring_public_key
+        return (own,) if retiring is None else (retiring, own)
 
     def feed_keys(self) -> tuple[PrivateKey, ...]:
         """The private halves of `trusted_keys`."""
@@ -274,7 +280,7 @@ class Services:
             keys=self.trusted_keys,
             signers=self.feed_keys,
             publisher=who,
-            purge=self.purge,
+            purge=lambda urls: self.purge(urls),  # its token is wanted when something has changed
             clock=SystemClock(),
         )
 
