@@ -16,14 +16,11 @@ if TYPE_CHECKING:
     from release.public import PublicSide
     from release.rollout import What
 
-_SHARED = {
-    "profile": "rehearsal (default) or production",
-    "dist": "where releases are (default: dist)",
-    "dry_run": "say what would be done",
-}
+_WHERE = {"profile": "rehearsal (default) or production", "dist": "where releases are (default: dist)"}
+_SHARED = {**_WHERE, "dry_run": "say what would be done"}
 
 
-@task(help={**_SHARED, "json": "print JSON"})
+@task(help={**_WHERE, "json": "print JSON"})
 @guarded
 def releases(c: Context, profile: str = "rehearsal", dist: str = "", json: bool = False) -> None:
     """List what is published: by channel, with sizes, dates, how far it is rolled out, and by whom."""
@@ -118,12 +115,17 @@ def rollout(
     help={
         **_SHARED,
         "keep": "so many builds of each channel stay",
-        "apply": "remove it: else it is only said",
+        "apply": "remove it; without this it is only said",
     }
 )
 @guarded
 def prune(
-    c: Context, keep: int = 10, apply: bool = False, profile: str = "rehearsal", dist: str = ""
+    c: Context,
+    keep: int = 10,
+    apply: bool = False,
+    profile: str = "rehearsal",
+    dist: str = "",
+    dry_run: bool = False,
 ) -> None:
     """Remove old builds that nothing refers to any more. Says what would go, and removes it with --apply."""
     from release import prune as pruning
@@ -132,7 +134,7 @@ def prune(
     with _opened(profile, dist) as side:
         wanted = pruning.plan(side, keep)
         public_report.prune(wanted, console())
-        if not apply:
+        if dry_run or not apply:
             console().print("[yellow]dry run[/]: --apply removes it", highlight=False)
             return
         pruning.prune(side, wanted)
