@@ -1,0 +1,181 @@
+"""Other people's files read, changed and written with all else in them kept: JSON with comments, TOML, YAML.
+
+A text is changed through a tree that behaves like dicts and lists. Lines that the change does not concern
+keep their bytes, whatever the library that writes the format thinks of them, and the result is read back
+and compared before anyone gets it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import re
+from collections.abc import Callable, MutableMapping, MutableSequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.agents import jsonc
+from app.agents.model import Format
+
+
+class Unreadable(ValueError):
+    """A text is not of its format; says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A parsed text: `root` reads and changes like a dict or list, `render` writes it."""
+
+    root: Any
+    render: Callable[[], str]
+
+
+def parse(text: str, format: Format, *, array: bool = False) -> Tree:
+    """Parse a text, an empty one as an empty table or list; raises Unreadable."""
+    tree = {"json": _json, "toml": _toml, "yaml": _yaml}[format](text, array)
+    kind: Any = MutableSequence if array else MutableMapping
+    if not isinstance(tree.root, kind):
+        raise Unreadable(f"a {'list' if array else 'table of names'} is expected")
+    return tree
+
+
+def edit(text: str, format: Format, change: Callable[[Any], None], *, array: bool = False) -> str:
+    """Give `text` with `change` made to its root.
+
+    What has no effect gives back the very same text. Raises Unreadable, also where the format's library
+    cannot write what it read.
+    """
+    unix = _unix(text)
+    tree = parse(unix, format, array=array)
+    before = plain(tree.root)
+    change(tree.root)
+    wanted = plain(tree.root)
+    if wanted == before:
+        return text
+    new = tree.render()
+    normal = new if format == "json" else parse(unix, format, array=array).render()
+    for candidate in (_merge(unix, normal, new), new):
+        if _reads_as(candidate, format, wanted, array):
+            return _endings(text, candidate)
+    raise Unreadable("it is written in a way that cannot be changed safely; change it by hand")
+
+
+def plain(value: Any) -> Any:
+    """Give a tree as dicts, lists and scalars."""
+    if hasattr(value, "unwrap"):
+        value = value.unwrap()
+    if isinstance(value, MutableMapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, MutableSequence):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def _reads_as(text: str, format: Format, wanted: Any, array: bool) -> bool:
+    try:
+        return bool(plain(parse(text, format, array=array).root) == wanted)
+    except Unreadable:
+        return False
+
+
+def _json(text: str, array: bool) -> Tree:
+    if not text.strip():
+        text = "[]\n" if array else "{}\n"
+    try:
+        document = jsonc.parse(text)
+    except jsonc.SyntaxFault as fault:
+        raise Unreadable(str(fault)) from fault
+    return Tree(document.root, lambda: jsonc.render(document))
+
+
+def _toml(text: str, array: bool) -> Tree:
+    import tomlkit
+    from tomlkit.exceptions import ParseError, TOMLKitError
+
+    try:
+        document = tomlkit.parse(text)
+    except ParseError as fault:
+        raise Unreadable(f"line {fault.line}, column {fault.col + 1}: {_toml_reason(fault)}") from fault
+    except (TOMLKitError, ValueError) as fault:
+        raise Unreadable(str(fault)) from fault
+    return Tree(document, lambda: tomlkit.dumps(document))
+
+
+def _toml_reason(fault: Exception) -> str:
+    return re.sub(r" at line \d+ col \d+$", "", str(fault))
+
+
+def _yaml(text: str, array: bool) -> Tree:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 1_000_000
+    dash = re.search(
+        r"^([ ]*)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n(?:[ ]*(?:#[^\n]*)?\n)*([ ]*)-[ ]", text, re.M
+    )
+    offset = len(dash[2]) - len(dash[1]) if dash else 2
+    yaml.indent(mapping=2, sequence=offset + 2, offset=offset)
+    try:
+        root = yaml.load(text)
+    except MarkedYAMLError as fault:
+        mark = fault.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise Unreadable(f"{where}{fault.problem or fault.context or 'no YAML'}") from fault
+    except (YAMLError, ValueError) as fault:
+        raise Unreadable(str(fault).splitlines()[0]) from fault
+    if root is None:
+        root = CommentedMap()
+        comments = text if text.strip() else ""
+        gap = "" if comments.endswith("\n") or not comments else "\n"
+        return Tree(root, lambda: comments + gap + _dump(yaml, root))
+    return Tree(root, lambda: _dump(yaml, root))
+
+
+def _dump(yaml: Any, root: Any) -> str:
+    if not root:
+        return ""
+    stream = io.StringIO()
+    yaml.dump(root, stream)
+    return stream.getvalue()
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _merge(text: str, normal: str, new: str) -> str:
+    """Make the change from `normal` to `new` in `text`; `normal` is `text` as its library writes it."""
+    if normal == text:
+        return new
+    ours, base, wanted = (part.splitlines(keepends=True) for part in (text, normal, new))
+    kept: dict[int, str] = {}  # lines of `normal` that stand for a line of `text`
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, base, ours, autojunk=False).get_opcodes():
+        if tag == "equal" or i2 - i1 == j2 - j1:
+            kept.update(zip(range(i1, i2), ours[j1:j2], strict=True))
+        elif i1 < i2:
+            kept[i1] = "".join(ours[j1:j2])
+            kept.update(dict.fromkeys(range(i1 + 1, i2), ""))
+        elif i1 > 0:
+            kept[i1 - 1] = kept[i1 - 1] + "".join(ours[j1:j2])
+    result = []
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, base, wanted, autojunk=False).get_opcodes():
+        result += [kept[i] for i in range(i1, i2)] if tag == "equal" else wanted[j1:j2]
+    return "".join(result)
+
+
+def _endings(text: str, new: str) -> str:
+    """Give `new`'s lines the ends that `text` has: those of the same lines, else those of most."""
+    if "\r\n" not in text:
+        return new
+    before, after = text.splitlines(keepends=True), new.splitlines(keepends=True)
+    common = "\r\n" if text.count("\r\n") * 2 >= text.count("\n") else "\n"
+    plain_before = [_unix(line) for line in before]
+    result = []
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(
+        None, plain_before, after, autojunk=False
+    ).get_opcodes():
+        result += before[i1:i2] if tag == "equal" else [line.replace("\n", common) for line in after[j1:j2]]
+    return "".join(result)
