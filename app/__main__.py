@@ -1,27 +1,26 @@
-"""The command line: `python -m app serve`, `bridge`, `version`."""
+"""The command line: `python -m app serve`, `key`, `agents`, `status`, `doctor`, `bridge`, `version`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
+from app.agents import cli as agents
+from app.cli import desktop, doctor, key, status
 from app.errors import AppError
 from app.preferences import DEFAULT_PORT
 from app.settings import DEFAULT_HOST, from_environment
 from app.version import NAME, version
 
-EPILOG = """environment:
-  CURSOR_API_KEY                    your Cursor API key
+EPILOG = """environment, which goes before the settings:
+  CURSOR_API_KEY                    your Cursor API key, in place of the stored one
+  API_FOR_CURSOR_PORT, _ORIGINS, _RESPONSES_TOOLS, _LOG_LEVEL
+  API_FOR_CURSOR_DATA_DIR, _CONFIG_DIR  where the app keeps its data and its settings
+  API_FOR_CURSOR_KEYCHAIN           "file" keeps the key out of the system's keychain
   CURSOR_SDK_BRIDGE_RUNTIME         the Bun or Node (22.13 or later) to use
-  CURSOR_SDK_BRIDGE_JS              the built bridge to use
-  CURSOR_SDK_BRIDGE_RUN_TIMEOUT_MS  longest run (180000)
-  CURSOR_SDK_BRIDGE_PARK_MS         how long a run waits for a client's tools (600000)
-  CURSOR_SDK_BRIDGE_SANDBOX         a second wall around the bridge: auto, on, off
-  CURSOR_SDK_BRIDGE_HOST, _PORT, _TOKEN  for `bridge`: 127.0.0.1, 8792, and a token of its own
-  API_FOR_CURSOR_DATA_DIR           where the app keeps its data
-  API_FOR_CURSOR_RESPONSES_TOOLS    1 lets tools into /v1/responses
-  API_FOR_CURSOR_ORIGINS            web origins to let in, separated by spaces
+docs/app.md has them all.
 """
 
 
@@ -39,38 +38,51 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--port", type=_port, help=f"{DEFAULT_PORT} unless set; if busy, the next free of 20; 0: any"
     )
-    commands.add_parser("bridge", help="run only the bridge to Cursor, for another server; see docs/app.md")
-    commands.add_parser("version", help="print the version")
+    serve.add_argument("--linked", action="store_true", help=argparse.SUPPRESS)  # app/shell/link.py
+    serve.set_defaults(run=_serve)
+    key.add(commands)
+    agents.add(commands)
+    status.add(commands)
+    doctor.add(commands)
+    desktop.add(commands)
+    bridge = commands.add_parser("bridge", help="run only the bridge, for another server; see docs/app.md")
+    bridge.set_defaults(run=_bridge)
+    commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     arguments = parser().parse_args(argv)
-    if arguments.command == "version":
-        sys.stdout.write(f"{NAME} {version()}\n")
-        return 0
     try:
-        _bridge() if arguments.command == "bridge" else _serve(arguments.host, arguments.port)
+        status: int = arguments.run(arguments)
     except AppError as error:
         sys.stderr.write(f"{error}\n")
         return error.status
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return status
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from app.server.serve import run  # the server's imports, not needed for the other commands
+
+    run(from_environment(), host=arguments.host, port=arguments.port, linked=arguments.linked)
     return 0
 
 
-def _serve(host: str, port: int | None) -> None:
-    settings = from_environment()
-    from app.server.serve import run  # the server's imports, not needed for the other commands
-
-    run(settings, host=host, port=port)
-
-
-def _bridge() -> None:
+def _bridge(arguments: argparse.Namespace) -> int:
     from app.cursor.alone import run
 
     run()
+
+
+def _version(arguments: argparse.Namespace) -> int:
+    sys.stdout.write(f"{NAME} {version()}\n")
+    return 0
 
 
 def _port(text: str) -> int:
