@@ -85,6 +85,43 @@ class Statement(msgspec.Struct, frozen=True, rename={"kind": "_type", "predicate
         return next((one for one in self.subject if one.digest.get("sha256") == sha256), None)
 
 
+class _Builder(msgspec.Struct):
+    id: str
+
+
+class _Run(msgspec.Struct):
+    builder: _Builder
+
+
+class _Definition(msgspec.Struct, rename="camel"):
+    build_type: str
+    resolved_dependencies: list[dict[str, Any]] = []
+
+
+class _Predicate(msgspec.Struct, rename="camel"):
+    build_definition: _Definition
+    run_details: _Run
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What SLSA provenance says, in short: the build's type, who built, and from which inputs."""
+
+    kind: str
+    builder: str
+    inputs: Sequence[Mapping[str, Any]]
+
+
+def origin_of(statement: Statement) -> Origin:
+    """Read the predicate of an SLSA statement; raises StatementFault if it is none."""
+    try:
+        found = msgspec.convert(statement.predicate, _Predicate)
+    except msgspec.MsgspecError as error:
+        raise StatementFault(f"this is no SLSA provenance: {error}") from error
+    definition = found.build_definition
+    return Origin(definition.build_type, found.run_details.builder.id, definition.resolved_dependencies)
+
+
 def provenance(subjects: Mapping[str, str], build: Build) -> dict[str, Any]:
     """Return the SLSA statement; `subjects` maps file names to SHA-256 (hex)."""
     times = {"startedOn": build.started, "finishedOn": build.finished}
@@ -174,7 +211,7 @@ def _descriptor(resource: Resource) -> dict[str, Any]:
 def _parse(payload: bytes) -> Statement:
     try:
         statement = msgspec.json.decode(payload, type=Statement)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise StatementFault(f"this is no statement: {error}") from error
     if statement.kind != STATEMENT:
         raise StatementFault(f"this is a {statement.kind}, not {STATEMENT}")

@@ -89,7 +89,7 @@ def _bom(subject: Subject, parts: Sequence[Part], roots: Collection[str], serial
 
 
 def _root(subject: Subject) -> Component:
-    from cyclonedx.factory.license import LicenseFactory
+    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import Property
     from cyclonedx.model.component import Component, ComponentType
 
@@ -106,7 +106,7 @@ def _root(subject: Subject) -> Component:
 
 
 def _component(part: Part) -> Component:
-    from cyclonedx.factory.license import LicenseFactory
+    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.model.component_evidence import ComponentEvidence, Occurrence
     from packageurl import PackageURL

@@ -145,7 +145,7 @@ def _sparkle(app: Path, pins: Mapping[str, Any]) -> Part:
 
 def _sparkle_version(app: Path) -> str:
     info = plistlib.loads((app / SPARKLE_PLACE / "Resources/Info.plist").read_bytes())
-    return str(info["CFBundleShortVersionString"])
+    return str(info.get("CFBundleShortVersionString", "unknown"))
 
 
 def _stub(app: Path) -> Part:

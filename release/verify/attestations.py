@@ -58,7 +58,7 @@ class Statements:
     def _inside(self, app: Path) -> tuple[None, str]:
         try:
             wrong = differences(self.document, app)
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
             raise Wrong(f"it cannot be held against the app: {type(error).__name__}") from error
         if wrong:
             more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
@@ -84,12 +84,10 @@ class Statements:
             if statement.about(digest) is None:
                 said = ", ".join(f"{one.name} {one.digest.get('sha256')}" for one in statement.subject)
                 raise Wrong(f"it is not about this {what}", expected=f"sha256 {digest}", found=said)
-        definition = statement.predicate.get("buildDefinition", {})
-        kind = definition.get("buildType")
-        if kind != provenance.BUILD_TYPE:
-            raise Wrong("another way of building", expected=provenance.BUILD_TYPE, found=kind)
-        builder = statement.predicate.get("runDetails", {}).get("builder", {}).get("id")
-        return None, f"built by {builder}, {len(definition.get('resolvedDependencies', ()))} inputs named"
+        made = provenance.origin_of(statement)
+        if made.kind != provenance.BUILD_TYPE:
+            raise Wrong("another way of building", expected=provenance.BUILD_TYPE, found=made.kind)
+        return None, f"built by {made.builder}, {len(made.inputs)} inputs named"
 
     def _bill(self, found: dict[str, Statement], image_sha256: str) -> tuple[None, str]:
         statement = found.get(provenance.SBOM_PREDICATE)
@@ -97,7 +95,11 @@ class Statements:
             raise Wrong("there is none", expected=provenance.SBOM_PREDICATE, found=", ".join(found))
         if statement.about(image_sha256) is None:
             raise Wrong("it is about another image", expected=f"sha256 {image_sha256}")
-        if statement.predicate != json.loads(self.document):
+        try:
+            same = statement.predicate == json.loads(self.document)
+        except (ValueError, RecursionError):
+            same = False
+        if not same:
             raise Wrong("what was signed is not what is published beside the image")
         return None, "the same as beside the image"
 

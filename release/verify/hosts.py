@@ -25,7 +25,7 @@ class Offered:
 
 
 def offers(feed: Feed, now: datetime) -> tuple[Offered, ...]:
-    """Return what each kind of Mac is offered. Raises Refused as Sparkle would."""
+    """Return what each kind of Mac is offered; `feed` is one that Sparkle accepts."""
     chosen = ((host, select(feed, host, now)) for host in typical_hosts(feed))
     return tuple(Offered(Row(host, offer_of(one, host)), one.item) for host, one in chosen)
 

@@ -96,9 +96,10 @@ class Inspector:
         inner = rows.run("app signature", lambda: self._signed(self.tools.verify_app, app))
         rows.run("certificate", lambda: self._certificate(outer, inner))
         info = rows.run("Info.plist", lambda: self._info(app, item))
-        facts = rows.run("processors", lambda: _architectures(app, info or {}, item))
-        if info is not None:
-            rows.run("minimum system", lambda: _minimum_system(info, item))
+        facts = rows.run("program", lambda: _facts(app, info or {}))
+        if facts is not None:
+            rows.run("processors", lambda: _processors(facts, item))
+            rows.run("minimum system", lambda: _minimum_system(facts, item))
         if statements is not None:
             statements.check_inside(app, rows)
         return Inspected(item, rows, download, facts, leaf, statements, mac)
@@ -209,7 +210,7 @@ def _ticket_owner(rows: Rows, ticket: bytes, cdhash: str) -> None:
         rows.skip("ticket's owner", "the ticket does not show which code hash it is for")
 
 
-def _architectures(app: Path, info: Mapping[str, Any], item: Item) -> tuple[AppFacts, str]:
+def _facts(app: Path, info: Mapping[str, Any]) -> tuple[AppFacts, str]:
     from signing.macho import read
 
     executable = app / "Contents/MacOS" / str(info.get("CFBundleExecutable", app.stem))
@@ -217,16 +218,22 @@ def _architectures(app: Path, info: Mapping[str, Any], item: Item) -> tuple[AppF
         found = sorted({part.arch for part in read(executable)})
     except (Fault, OSError) as error:
         raise Wrong(f"its program cannot be read: {error}") from error
+    return AppFacts.of(info, found), f"for {', '.join(found)}"
+
+
+def _processors(facts: AppFacts, item: Item) -> tuple[None, str]:
     needs = [name.lower() for name in item.hardware_requirements]
-    if "x86_64" not in found and "arm64" not in needs:
+    if "x86_64" not in facts.architectures and "arm64" not in needs:
         raise Wrong(
-            "Intel Macs are offered what they cannot run", expected="hardwareRequirements arm64", found=needs
+            "Intel Macs are offered what they cannot run",
+            expected="hardwareRequirements arm64",
+            found=", ".join(needs) or "none",
         )
-    return AppFacts.of(info, found), ", ".join(found)
+    return None, "Apple silicon alone" if "arm64" in needs else "any Mac"
 
 
-def _minimum_system(info: Mapping[str, Any], item: Item) -> tuple[None, str]:
-    app, feed = str(info.get("LSMinimumSystemVersion", "")), item.minimum_system_version or ""
+def _minimum_system(facts: AppFacts, item: Item) -> tuple[None, str]:
+    app, feed = facts.minimum_system_version, item.minimum_system_version or ""
     if not app or not feed or compare(app, feed):
         raise Wrong(f"the app needs macOS {app or '?'}, the feed says {feed or 'nothing'}")
     return None, f"macOS {feed}, in app and feed"

@@ -42,7 +42,7 @@ class Judges:
             return (self.expected.signed_by,)
         mine = self.inspected.get(address(item))
         if mine is None or mine.key is None:
-            return ()
+            return (self.expected.key,) if self.expected.key else ()
         before = self._before(item)
         if before is None or before.key is None or mine.certificate != before.certificate:
             return (mine.key,)

@@ -16,6 +16,9 @@ def check(site: str, web: Web, feed: Feed, digests: Mapping[str, str], rows: Row
     """Check the manifests of all builds in the feed; `digests`: SHA-256 of images that came, by address."""
     seen: set[str] = set()
     newest: set[str] = set()
+    older = [item for item in feed.items if item.enclosure is not None and address(item) not in digests]
+    if older:
+        rows.run("older images", lambda: _still_there(web, older))
     for item in feed.items:
         manifest = _manifest(site, web, item, digests.get(address(item)), rows)
         if manifest is not None:
@@ -23,6 +26,18 @@ def check(site: str, web: Web, feed: Feed, digests: Mapping[str, str], rows: Row
         if item.short_version and item.short_version not in newest:
             newest.add(item.short_version)
             _newest(site, web, item, rows, seen)
+
+
+def _still_there(web: Web, older: list[Item]) -> tuple[None, str]:
+    """Look whether the images that nobody needs now are there, for whoever is downloading one."""
+    for item in older:
+        length = item.enclosure.length if item.enclosure else None
+        answer = web.head(address(item)).expect(200, cache_control=IMMUTABLE)
+        if answer.length != length:
+            raise Wrong(
+                "another length than the feed says", where=answer.url, expected=length, found=answer.length
+            )
+    return None, f"{len(older)} in the feed that nobody is offered, all there"
 
 
 def _manifest(site: str, web: Web, item: Item, digest: str | None, rows: Rows) -> Manifest | None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from appcast.client import Refused
 from appcast.feed import Feed, Item, highest
 from commands import Runner
 from release.verification import Check, OwnTools, Tools, Verification
@@ -84,7 +83,7 @@ class _Run:
 
     def parts(self, rows: Rows) -> Iterator[Rows]:
         """Yield the groups of rows in the order in which people read them; `rows` begins the feed's."""
-        found = self._offers(rows)
+        found = hosts.offers(self.public.feed, self.now)
         button, served, there = Rows("download"), Rows("serving"), Rows("what was published")
         with ThreadPoolExecutor(THREADS) as pool:
             looks = {address(item): pool.submit(self.inspector.inspect, item) for item in self._wanted(found)}
@@ -106,18 +105,6 @@ class _Run:
         digests = {url: one.download.sha256 for url, one in inspected.items() if one.download}
         manifests.check(self.site, self.web, self.public.feed, digests, there)
         yield there
-
-    def _offers(self, rows: Rows) -> tuple[Offered, ...]:
-        try:
-            return hosts.offers(self.public.feed, self.now)
-        except Refused as refused:
-            fault = refused
-
-        def refuse() -> tuple[None, str]:
-            raise fault
-
-        rows.run("feed is accepted", refuse, self.public.url)
-        return ()
 
     def _wanted(self, found: Iterable[Offered]) -> list[Item]:
         """Return what to look into, each once: what is offered, and what it takes to judge that."""

@@ -1,221 +1,251 @@
-"""A small release, really signed, imaged, stapled, published and served; then spoiled in every way."""
+"""A small release, really signed, imaged, stapled, attested and served; then spoiled in every way."""
 
 import hashlib
-import plistlib
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appcast import xml
-from appcast.feed import Enclosure, Feed, Item, merge
-from appcast.lint import AppFacts
 from commands import Result
 from errors import Exit, Fault
-from release.objects import FEED_KEY
-from release.publish import Publication, publish
+from release.objects import FEED_KEY, RELEASES
 from release.rehearsal.site import Site, route
 from release.verification import Verification
-from release.verify import verify_public
+from release.verify import Expected, verify_site
 from signing import eddsa
 from signing.identity import throwaway
-from signing.plan import plan_app
 from signing.staple import staple_image
-from signing.verify import verify_image
-from tests.signing import machos
-from tests.standins import signed
+from tests.standins import shipped, signed
 from tests.standins.commands import Recorder
-from tests.standins.public import merging
-from tests.standins.public import side as public_side
+from tests.standins.shipped import KEY, OTHER, SITE, Release
 from tests.standins.store import MemoryStore
 
-SITE = "http://127.0.0.1:1"  # where nothing listens: the session is routed
-KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
-OTHER = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
-NAME = "Tiny-1.2.0-7.dmg"
-LATEST = "releases/Tiny-latest.dmg"
+pytestmark = pytest.mark.xdist_group("verify")
 
-
-@dataclass(frozen=True)
-class Release:
-    """What a maintainer has made."""
-
-    image: Path
-    trust: bytes
-    feed: bytes
-
-
-def make(folder: Path, **info: object) -> Release:
-    folder.mkdir(exist_ok=True)
-    raw, app = machos.app(folder / "raw" / "Tiny.app"), folder / "signed" / "Tiny.app"
-    plist = raw / "Contents/Info.plist"
-    values = {
-        "CFBundleShortVersionString": "1.2.0",
-        "CFBundleVersion": "7",
-        "LSMinimumSystemVersion": "13.0",
-        "SUFeedURL": f"{SITE}/appcast.xml",
-        "SUPublicEDKey": eddsa.public_key(KEY),
-        "SURequireSignedFeed": True,
-        **info,
-    }
-    plist.write_bytes(plistlib.dumps({**plistlib.loads(plist.read_bytes()), **values}))
-    app.parent.mkdir()
-    signed.signer(folder, None).sign_app(plan_app(raw), raw, app)
-    unstapled = signed.image(folder, app, None)
-    ticket = b"s8ch" + bytes.fromhex(verify_image(unstapled).cdhash)
-    staple_image(unstapled, folder / NAME, ticket)
-    return Release(folder / NAME, signed.identity(folder).certificate_pem, feed_for(folder / NAME))
-
-
-def feed_for(image: Path, key: Ed25519PrivateKey = KEY, **changes: object) -> bytes:
-    enclosure = Enclosure(
-        f"{SITE}/releases/{NAME}", image.stat().st_size, signature=eddsa.sign_file(image, KEY)
-    )
-    item = Item("7", "1.2.0", minimum_system_version="13.0.0", enclosure=enclosure)
-    return signed_feed(replace(item, **changes), key)  # type: ignore[arg-type]
-
-
-def signed_feed(item: Item, key: Ed25519PrivateKey = KEY) -> bytes:
-    return eddsa.sign_feed(xml.render(merge(Feed("Tiny"), item)), key)
+Verify = Callable[..., Verification]
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory) -> Release:
-    return make(tmp_path_factory.mktemp("release"))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("releases")
+
+
+@pytest.fixture(scope="module")
+def release(folder) -> Release:
+    return shipped.make(folder, "7")
+
+
+@pytest.fixture(scope="module")
+def older(folder) -> Release:
+    return shipped.make(folder, "6")
 
 
 @pytest.fixture
-def store(release) -> MemoryStore:
-    return published(release)
-
-
-def published(release: Release) -> MemoryStore:
-    store = MemoryStore()
-    item = xml.parse(release.feed).items[0]
-    public = eddsa.public_key(KEY)
-    facts = AppFacts("7", "13.0", public)
-    side = public_side(
-        store, site=SITE, latest_name="Tiny-latest.dmg", keys=(public,), signers=lambda: (KEY,)
-    )
-    publish(side, Publication("1.2.0", "7", release.image, item, facts, merging(item, title="Tiny")))
-    return store
+def store(release, older) -> MemoryStore:
+    return shipped.publish(MemoryStore(), release, older)
 
 
 @pytest.fixture
-def verify(store, release, tmp_path) -> Iterator[Callable[..., Verification]]:
+def verify(store, folder, tmp_path) -> Verify:
+    trust = signed.identity(folder).certificate_pem
+
     def run(
-        *,
-        version: str = "1.2.0",
-        build: str = "7",
-        trust: bytes | None = release.trust,
-        require_ticket: bool = True,
-        bucket: MemoryStore = store,
-        mac: Recorder | None = None,
+        *, bucket: MemoryStore = store, site: type[Site] = Site, mac: Recorder | None = None, **options: Any
     ) -> Verification:
-        with Site(bucket, latest="Tiny-latest.dmg") as site, requests.Session() as session:
-            route(session, SITE, site.url)
-            return verify_public(
-                SITE,
-                session=session,
-                workdir=tmp_path / "work",
-                app_name="Tiny",
-                version=version,
-                build=build,
-                trust_pem=trust,
-                require_ticket=require_ticket,
-                mac=mac,
+        expected = options.pop("expected", Expected(trust=trust, app_name="Tiny"))
+        with site(bucket, latest=shipped.LATEST) as running, requests.Session() as session:
+            route(session, SITE, running.url)
+            return verify_site(
+                SITE, session=session, workdir=tmp_path / "work", expected=expected, mac=mac, **options
             )
 
-    yield run
+    return run
 
 
 def failed(verification: Verification) -> set[str]:
+    """Return the names of the rows that are wrong; each must be in the fault."""
     assert not verification.ok
     with pytest.raises(Fault) as caught:
         verification.require()
     assert caught.value.status == Exit.VERIFY
-    names = {row.name for row in verification.rows if row.ok is False}
+    names = {row.name for row in verification.failed}
     assert all(any(line.startswith(f"{name}: ") for line in caught.value.details) for name in names)
-    return names
+    return names - {row.name for row in verification.rows if row.group == "who is offered what"}
 
 
-def change(store: MemoryStore, key: str, data: bytes) -> None:
-    store.objects[key] = (replace(store.objects[key][0], size=len(data)), data)
+def change(store: MemoryStore, name: str, data: bytes | None = None, **facts: Any) -> None:
+    """Change an object's bytes or facts behind everybody's back."""
+    key = name if name == FEED_KEY else RELEASES + name
+    found, was = store.objects[key]
+    data = was if data is None else data
+    store.objects[key] = (replace(found, size=len(data), **facts), data)
 
 
-def test_a_good_release_passes_every_check(verify, release):
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def test_a_good_public_side_passes_every_check(verify, release):
     verification = verify().require()
     assert [row.name for row in verification.rows if not row.ok] == ["Gatekeeper"]
-    assert [row.name for row in verification.rows] == [
-        "feed",
-        "feed caching",
-        "feed offers it",
-        "image",
-        "download button",
-        "ranges",
-        "image caching",
-        "image checksums",
-        "image signature",
-        "ticket",
-        "ticket's owner",
-        "unpacking",
-        "app signature",
-        "certificate",
-        "Info.plist",
-        "minimum system",
-        "update signature",
-        "feed signature",
-        "Gatekeeper",
-    ]
+    assert (verification.version, verification.build) == ("1.7", "7")
     details = {row.name: row.detail for row in verification.rows}
     assert hashlib.sha256(release.image.read_bytes()).hexdigest()[:16] in details["image"]
     assert "pinned certificate" in details["app signature"]
-    assert verification.as_json()["ok"] is True
+    assert details["older images"] == "1 in the feed that nobody is offered, all there"
+    assert list(dict.fromkeys(row.group for row in verification.rows)) == [
+        "feed",
+        "1.7 (7)",
+        "who is offered what",
+        "notes",
+        "download",
+        "serving",
+        "what was published",
+    ]
+
+
+def test_the_json_is_as_documented(verify):
+    found = verify().as_json()
+    assert set(found) == {"format", "site", "version", "build", "rows", "at", "ok"}
+    assert (found["format"], found["site"], found["ok"]) == (1, SITE, True)
+    words = {"name", "ok", "detail", "group", "where", "expected", "found", "cure"}
+    assert all(set(row) == words for row in found["rows"])
+
+
+def test_every_file_is_fetched_once(verify, store, release):
+    store.requests.clear()
+    verify(keep=True).require()
+    opened = [key for method, key in store.requests if method == "open"]
+    assert opened.count(f"{RELEASES}{release.name}.cdx.json") == 1
+    assert opened.count(f"{RELEASES}{shipped.LATEST}") < 4  # whole, and twice for its headers alone
+
+
+def test_all_hosts_means_every_image_in_the_feed(verify, older, tmp_path):
+    verification = verify(hosts="all", keep=True).require()
+    assert "1.6 (6)" in {row.group for row in verification.rows}
+    assert (tmp_path / "work" / older.name / "volume/Tiny.app").is_dir()
+
+
+def test_without_keep_no_app_stays_unpacked(verify, release, tmp_path):
+    verify()
+    assert not (tmp_path / "work" / release.name / "volume").exists()
 
 
 def test_what_was_left_out_is_said(verify):
-    verification = verify(trust=None, require_ticket=False).require()
+    verification = verify(expected=Expected(ticket=False)).require()
     rows = {row.name: row for row in verification.rows}
     assert rows["ticket"].ok is None and "not checked" in rows["ticket"].detail
     assert "none pinned" in rows["image signature"].detail
 
 
-def test_any_changed_byte_of_the_image_is_seen(verify, store, release):
-    data = bytearray(release.image.read_bytes())
-    for at in (100, len(data) // 2, len(data) - 5000):
-        changed = bytes(data[:at]) + bytes([data[at] ^ 1]) + bytes(data[at + 1 :])
-        change(store, f"releases/{NAME}", changed)
-        names = failed(verify())
-        assert names >= {"download button", "image signature"}
-        assert names & {"update signature", "unpacking"}
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.9])
+def test_any_changed_byte_of_the_image_is_seen(verify, store, release, share):
+    data = release.image.read_bytes()
+    change(store, release.name, flipped(data, int(len(data) * share)))
+    names = failed(verify())
+    assert names >= {"download button", "image signature", "manifest of 7"}
+    assert names & {"update signature", "unpacking"}
 
 
-def test_a_shorter_image_is_seen(verify, store, release):
-    change(store, f"releases/{NAME}", release.image.read_bytes()[:-512])
-    assert "image" in failed(verify())
+NAME, OLD = "Tiny-1.7-7.dmg", "Tiny-1.6-6.dmg"
+SBOM, LINES = f"{NAME}.cdx.json", f"{NAME}.intoto.jsonl"
+GONE: dict[str, Any] = {}
+
+OBJECTS: list[tuple[str, str, dict[str, Any], set[str]]] = [
+    ("latest is gone", shipped.LATEST, GONE, {"download button"}),
+    ("latest has other bytes", shipped.LATEST, {"data": b"other"}, {"download button"}),
+    ("latest is not kept", shipped.LATEST, {"cache_control": "no-store"}, {"latest caching"}),
+    ("latest is shown, not saved", shipped.LATEST, {"disposition": None}, {"latest name"}),
+    ("latest is a page", shipped.LATEST, {"content_type": "text/html"}, {"download button"}),
+    ("image is gone", NAME, GONE, {"image", "download button", "objects of 7"}),
+    ("image is short", NAME, {"cut": 512}, {"image", "download button", "objects of 7"}),
+    ("image is not kept", NAME, {"cache_control": "no-store"}, {"image caching", "objects of 7"}),
+    ("image is a page", NAME, {"content_type": "text/html"}, {"image", "download button", "objects of 7"}),
+    ("image has no name", NAME, {"disposition": "inline"}, {"image name"}),
+    ("feed is kept", FEED_KEY, {"cache_control": "public"}, {"feed caching"}),
+    ("feed is text", FEED_KEY, {"content_type": "text/plain"}, {"feed"}),
+    ("older image is gone", OLD, GONE, {"older images", "objects of 6"}),
+    ("older image is short", OLD, {"cut": 1}, {"older images", "objects of 6"}),
+    ("older notes are gone", f"{OLD}.html", GONE, {"objects of 6"}),
+    ("notes are gone", f"{NAME}.html", GONE, {"notes (en)", "objects of 7"}),
+    ("notes have a changed byte", f"{NAME}.html", {"flip": 20}, {"notes (en)"}),
+    ("notes are not kept", f"{NAME}.html", {"cache_control": "no-store"}, {"notes (en)", "objects of 7"}),
+    ("changelog is gone", "notes.html", GONE, {"changelog"}),
+    ("changelog says nothing", "notes.html", {"data": b"<p> </p>"}, {"changelog"}),
+    ("changelog has a script", "notes.html", {"data": b"<p>x</p><script>1</script>"}, {"changelog"}),
+    ("changelog has a handler", "notes.html", {"data": b"<p onclick='x()'>x</p>"}, {"changelog"}),
+    ("changelog is kept for good", "notes.html", {"cache_control": "immutable"}, {"changelog"}),
+    ("materials are gone", SBOM, GONE, {"bill of materials", "objects of 7"}),
+    ("materials are tampered with", SBOM, {"swap": (b"0.16.0", b"0.16.1")}, {"provenance"}),
+    ("materials are no CycloneDX", SBOM, {"data": b"{}"}, {"valid CycloneDX", "provenance"}),
+    ("materials are no JSON", SBOM, {"data": b"["}, {"valid CycloneDX", "provenance"}),
+    ("materials go deep", SBOM, {"data": b"[" * 100_000}, {"valid CycloneDX", "provenance"}),
+    ("statements are gone", LINES, GONE, {"statements", "objects of 7"}),
+    ("statements are none", LINES, {"data": b"{}\n"}, {"statements' signature"}),
+    ("statements have a changed byte", LINES, {"flip": 100}, {"statements' signature"}),
+    ("manifest is none", "1.7/7.json", {"data": b"{}"}, {"manifest of 7"}),
+    ("manifest is not kept", "1.7/7.json", {"cache_control": "no-store"}, {"manifest of 7"}),
+    ("the version's manifest is kept", "1.7/manifest.json", {"cache_control": "x"}, {"manifest of 1.7"}),
+]
 
 
-def test_a_different_latest_is_seen(verify, store):
-    change(store, LATEST, store.objects[LATEST][1] + b"x")
-    assert failed(verify()) == {"download button"}
-    del store.objects[LATEST]
-    assert failed(verify()) == {"download button"}
+@pytest.mark.parametrize(("name", "how", "rows"), [case[1:] for case in OBJECTS], ids=[c[0] for c in OBJECTS])
+def test_what_is_wrong_with_an_object_is_seen(verify, store, name, how, rows):
+    spoil(store, name, how)
+    assert failed(verify()) >= rows
 
 
-def test_an_image_that_is_gone_is_seen(verify, store):
-    del store.objects[f"releases/{NAME}"]
-    verification = verify()
-    assert failed(verification) >= {"image", "download button", "ranges"}
+def spoil(store: MemoryStore, name: str, how: dict[str, Any]) -> None:
+    """Take an object away, or change it: `cut` bytes at its end, `flip` one, `swap` some, or any fact."""
+    key = name if name == FEED_KEY else RELEASES + name
+    data, facts = store.objects[key][1], dict(how)
+    if how is GONE:
+        del store.objects[key]
+        return
+    if "cut" in how:
+        facts["data"] = data[: -facts.pop("cut")]
+    if "flip" in how:
+        facts["data"] = flipped(data, facts.pop("flip"))
+    if "swap" in how:
+        facts["data"] = data.replace(*facts.pop("swap"))
+    change(store, name, **facts)
 
 
-def test_a_changed_feed_is_seen(verify, store):
-    change(store, FEED_KEY, store.objects[FEED_KEY][1].replace(b"<title>Tiny", b"<title>Tony"))
-    assert failed(verify()) == {"feed signature"}
+FEEDS: list[tuple[str, dict[str, Any], set[str]]] = [
+    ("wrong length", {"enclosure": {"length": 1}}, {"image"}),
+    ("no length", {"enclosure": {"length": None}}, {"image"}),
+    ("no signature", {"enclosure": {"signature": None}}, {"update signature"}),
+    ("another's signature", {"enclosure": {"signature": "A" * 86 + "=="}}, {"update signature"}),
+    ("elsewhere", {"enclosure": {"url": "http://127.0.0.1:2/releases/x.dmg"}}, {"image"}),
+    ("runs on less than the app", {"minimum_system_version": "12.0.0"}, {"minimum system", "feed lint"}),
+    ("runs on anything", {"minimum_system_version": None}, {"minimum system", "feed lint"}),
+    ("offered to Intel", {"hardware_requirements": ()}, {"processors", "feed lint"}),
+    ("another version", {"short_version": "1.8"}, {"Info.plist"}),
+    ("another build", {"version": "8"}, {"Info.plist"}),
+    ("notes without a signature", {"release_notes": {"signature": None}}, {"notes (en)", "feed lint"}),
+    ("notes of another length", {"release_notes": {"length": 5}}, {"notes (en)"}),
+    ("notes elsewhere", {"release_notes": {"url": "http://127.0.0.1:2/x.html"}}, {"notes (en)"}),
+]
+
+
+@pytest.mark.parametrize(("changes", "rows"), [case[1:] for case in FEEDS], ids=[case[0] for case in FEEDS])
+def test_what_is_wrong_in_the_feed_is_seen(verify, store, release, older, changes, rows):
+    item, given = release.item, dict(changes)
+    if "enclosure" in given:
+        given["enclosure"] = replace(item.enclosure, **given["enclosure"])
+    if "release_notes" in given:
+        given["release_notes"] = (replace(item.release_notes[0], **given["release_notes"]),)
+    change(store, FEED_KEY, shipped.feed([release, older], **given))
+    assert failed(verify()) >= rows
+
+
+def test_an_offer_that_would_not_run_is_shown_for_the_macs_it_concerns(verify, store, release, older):
+    change(store, FEED_KEY, shipped.feed([release, older], minimum_system_version="12.0.0"))
+    rows = [row for row in verify().rows if row.group == "who is offered what" and row.ok is False]
+    assert rows and all("offered 7, but" in row.detail for row in rows)
 
 
 @pytest.mark.parametrize("data", [b"", b"<rss/>", b"<html>maintenance</html>"])
@@ -223,93 +253,128 @@ def test_a_feed_that_is_none_is_seen(verify, store, data):
     change(store, FEED_KEY, data)
     verification = verify()
     assert failed(verification) == {"feed offers it"}
-    assert [row.name for row in verification.rows if row.ok is None] != []
+    assert [row.name for row in verification.rows if row.ok is None] == ["everything else"]
 
 
-def test_an_unsigned_feed_is_seen(verify, store, release):
-    change(store, FEED_KEY, eddsa.verify_feed(release.feed, eddsa.public_key(KEY)))
+def test_a_feed_that_sparkle_refuses_is_seen(verify, store):
+    plain = eddsa.read_feed(store.objects[FEED_KEY][1]).content
+    plain = plain.replace(b"<enclosure ", b'<enclosure sparkle:installationType="magic" ')
+    change(store, FEED_KEY, eddsa.sign_feed(plain, KEY))
+    verification = verify()
+    assert failed(verification) == {"feed offers it"}
+    assert "magic" in verification.failed[0].detail
+
+
+def test_an_unsigned_or_otherwise_signed_feed_is_seen(verify, store, release, older):
+    good = store.objects[FEED_KEY][1]
+    change(store, FEED_KEY, eddsa.read_feed(good).content)
+    assert failed(verify()) == {"feed signature", "feed lint"}
+    change(store, FEED_KEY, shipped.feed([release, older], key=OTHER))
     assert failed(verify()) == {"feed signature"}
-
-
-def test_a_feed_signed_by_another_key_is_seen(verify, store, release):
-    change(store, FEED_KEY, feed_for(release.image, OTHER))
-    assert failed(verify()) == {"feed signature"}
-
-
-def test_wrong_facts_in_the_feed_are_seen(verify, store, release):
-    size = release.image.stat().st_size
-    good = Enclosure(f"{SITE}/releases/{NAME}", size, signature=eddsa.sign_file(release.image, KEY))
-    foreign = eddsa.sign_file(release.image, OTHER)
-    cases: list[tuple[dict[str, Any], set[str]]] = [
-        ({"enclosure": replace(good, length=size - 1)}, {"image"}),
-        ({"enclosure": replace(good, length=None)}, {"image"}),
-        ({"enclosure": replace(good, signature=foreign)}, {"update signature"}),
-        ({"enclosure": replace(good, signature=None)}, {"update signature"}),
-        ({"enclosure": replace(good, url=f"http://127.0.0.1:2/releases/{NAME}")}, {"image"}),
-        ({"minimum_system_version": "12.0.0"}, {"minimum system"}),
-        ({"minimum_system_version": None}, {"minimum system"}),
-        ({"short_version": "1.2.1"}, {"feed offers it"}),
-    ]
-    for changes, names in cases:
-        change(store, FEED_KEY, feed_for(release.image, **changes))
-        assert failed(verify()) >= names, changes
+    change(store, FEED_KEY, flipped(good, good.index(b"<title>") + 8))
+    assert "feed signature" in failed(verify())
 
 
 def test_another_release_than_the_one_asked_for_is_seen(verify):
-    assert failed(verify(build="8")) == {"feed offers it"}
-    assert failed(verify(version="1.3.0")) == {"feed offers it"}
-
-
-def test_a_newer_build_that_hides_this_one_is_seen(verify, store, release):
-    feed = xml.parse(store.objects[FEED_KEY][1])
-    newer = Item("9", "2.0", link=SITE)
-    change(store, FEED_KEY, eddsa.sign_feed(xml.render(replace(feed, items=(newer, *feed.items))), KEY))
-    verification = verify()
+    assert failed(verify(expected=Expected(build="8"))) == {"feed offers it"}
+    assert failed(verify(expected=Expected(build="7", version="1.3"))) == {"feed offers it"}
+    verification = verify(expected=Expected(build="6"))
     assert failed(verification) == {"feed offers it"}
-    assert "offered 9 instead" in verification.rows[2].detail
+    assert "offered 7 instead" in {row.name: row.detail for row in verification.rows}["feed offers it"]
 
 
-def test_another_certificate_is_seen(verify, tmp_path):
-    stranger = throwaway(tmp_path / "stranger", name="Stranger", team_id="ZZZZZ99999")
-    assert failed(verify(trust=stranger.certificate_pem)) >= {"image signature", "app signature"}
+def test_a_feed_that_went_back_is_seen(verify, store, older):
+    """`latest` has the newer image; the feed offers the older one."""
+    change(store, FEED_KEY, shipped.feed([older]))
+    assert failed(verify()) == {"download button"}
 
 
-def test_wrong_headers_are_seen(verify, store):
-    for key, names in [
-        (FEED_KEY, {"feed caching"}),
-        (f"releases/{NAME}", {"image caching"}),
-        (LATEST, {"download button"}),
-    ]:
-        found, data = store.objects[key]
-        store.objects[key] = (replace(found, cache_control="no-store"), data)
-        assert failed(verify()) == names
-        store.objects[key] = (replace(found, content_type="text/html"), data)
-        assert failed(verify())
-        store.objects[key] = (found, data)
+def test_another_certificate_app_or_team_is_seen(verify, tmp_path):
+    stranger = throwaway(tmp_path / "stranger", name="Stranger", team_id="ZZZZZ99999").certificate_pem
+    assert failed(verify(expected=Expected(trust=stranger))) >= {"image signature", "app signature"}
+    assert failed(verify(expected=Expected(team="ZZZZZ99999"))) >= {"image signature", "app signature"}
+    assert "unpacking" in failed(verify(expected=Expected(app_name="Other")))
+
+
+def test_another_key_than_the_known_one_is_seen(verify):
+    other = eddsa.public_key(OTHER)
+    assert failed(verify(expected=Expected(key=other))) == {"app's key"}
+    names = failed(verify(expected=Expected(signed_by=other)))
+    assert names == {"feed signature", "update signature", "statements' signature", "notes (en)"}
+    verify(expected=Expected(key=eddsa.public_key(KEY), signed_by=eddsa.public_key(KEY))).require()
+
+
+def test_statements_on_something_else_are_seen(verify, store, release):
+    zeros, document = "0" * 64, shipped.sbom("1.7", "7")
+    cases: list[tuple[dict[str, Any], set[str]]] = [
+        ({"image": zeros}, {"provenance", "signed bill of materials"}),
+        ({"kind": "tag:other"}, {"provenance"}),
+        ({"document": document.replace(b"h11", b"h12")}, {"provenance", "signed bill of materials"}),
+    ]
+    for changes, rows in cases:
+        change(store, LINES, shipped.statements(release, **changes))
+        assert failed(verify()) >= rows, changes
+    change(store, LINES, shipped.statements(replace(release, key=OTHER)))
+    assert "statements' signature" in failed(verify())
+    change(store, LINES, release.statements.splitlines(keepends=True)[1])
+    assert failed(verify()) >= {"provenance"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b'"1.4.5"', b'"1.4.4"', "Bun in the app is 1.4.5, not 1.4.4"),
+        (b"311.zip/h11", b"311.zip/h12", "h11 0.16.0 is not at"),
+        (b"311.zip/h11", b"311.zip/h12", "the module h11 is not listed"),
+        (b'"value": "7"', b'"value": "8"', "the app's build is 7, not 8"),
+        (b"Contents/Helpers/bun", b"../../../../etc/passwd", "is not at ../../../../etc/passwd"),
+    ],
+)
+def test_materials_that_are_not_those_of_the_app_are_seen(verify, store, release, old, new, said):
+    document = release.sbom.replace(old, new)
+    assert document != release.sbom
+    change(store, SBOM, document)
+    change(store, LINES, shipped.statements(release, document=document))
+    verification = verify()
+    wrong = {row.name: row.detail for row in verification.failed}
+    assert said in wrong["materials in the app"]
+    assert "provenance" not in wrong
+
+
+def test_a_release_from_before_there_were_manifests_is_no_fault(verify, store):
+    for key in [key for key in store.objects if key.endswith(".json") and not key.endswith(".cdx.json")]:
+        del store.objects[key]
+    verification = verify().require()
+    rows = [row for row in verification.rows if row.group == "what was published"]
+    assert {row.ok for row in rows if row.name.startswith("manifest")} == {None}
 
 
 def test_a_missing_ticket_is_seen_and_a_strangers_is_doubted(verify, release, tmp_path):
-    for ticket, names in [(b"", {"ticket"}), (b"s8ch of another", set())]:
+    unstapled = release.folder / "unstapled.dmg"
+    for ticket in (b"", b"s8ch of another"):
         folder = tmp_path / f"stapled-{len(ticket)}"
         folder.mkdir()
-        unstapled = release.image.parent / "Tiny.dmg"
-        image = folder / NAME
         if ticket:
-            staple_image(unstapled, image, ticket)
+            staple_image(unstapled, folder / NAME, ticket)
         else:
-            shutil.copy(unstapled, image)
-        verification = verify(bucket=published(Release(image, release.trust, feed_for(image))))
+            (folder / NAME).write_bytes(unstapled.read_bytes())
+        home = folder.parent / "identity"
+        if not home.exists():
+            home.symlink_to(release.folder.parent / "identity")
+        made = replace(release, folder=folder)
+        made = replace(made, statements=shipped.statements(made))
+        verification = verify(bucket=shipped.publish(MemoryStore(), made))
         rows = {row.name: row for row in verification.rows}
-        if names:
-            assert failed(verification) == names
-        else:
+        if ticket:
             assert verification.ok and rows["ticket's owner"].ok is None
+        else:
+            assert failed(verification) == {"ticket"}
 
 
 @pytest.mark.parametrize(
     ("info", "names"),
     [
-        ({"CFBundleVersion": "6"}, {"Info.plist"}),
+        ({"CFBundleVersion": "5"}, {"Info.plist", "materials in the app"}),
         ({"SUFeedURL": "https://old.example/appcast.xml"}, {"Info.plist"}),
         ({"SUPublicEDKey": eddsa.public_key(OTHER)}, {"update signature", "feed signature"}),
         ({"SUPublicEDKey": "c2hvcnQ="}, {"update signature", "feed signature"}),
@@ -317,29 +382,24 @@ def test_a_missing_ticket_is_seen_and_a_strangers_is_doubted(verify, release, tm
     ],
 )
 def test_an_app_that_disagrees_with_its_feed_is_seen(verify, tmp_path, info, names):
-    made = make(tmp_path / "made", **info)
-    assert failed(verify(bucket=published(made), trust=made.trust)) == names
+    made = shipped.make(tmp_path / "made", "7", **info)
+    bucket = shipped.publish(MemoryStore(), made)
+    assert failed(verify(bucket=bucket, expected=Expected())) >= names
 
 
 def test_a_site_that_is_down_is_a_network_fault(tmp_path):
     with requests.Session() as session, pytest.raises(Fault, match="cannot be reached") as caught:
-        verify_public(
-            SITE,
-            session=session,
-            workdir=tmp_path / "work",
-            app_name="Tiny",
-            version="1",
-            build="1",
-            trust_pem=None,
-            require_ticket=False,
-        )
+        verify_site(SITE, session=session, workdir=tmp_path / "work")
     assert caught.value.status == Exit.NETWORK
 
 
 def test_a_mac_is_asked_with_its_own_tools(verify, tmp_path):
     mac = Recorder()
     verify(mac=mac).require()
-    image, app = str(tmp_path / "work/image.dmg"), str(tmp_path / "work/volume/Tiny.app")
+    image, app = (
+        str(tmp_path / "work" / NAME / "image.dmg"),
+        str(tmp_path / "work" / NAME / "volume/Tiny.app"),
+    )
     gate = ("spctl", "--assess", "--type", "open", "--context", "context:primary-signature", "--verbose")
     assert mac.calls == [
         ("hdiutil", "verify", image),
@@ -359,4 +419,4 @@ def test_what_a_mac_says_no_to_is_a_row(verify):
 
     verification = verify(mac=Recorder(reply))
     assert failed(verification) == {"Gatekeeper, image", "Gatekeeper, app"}
-    assert verification.rows[-1].detail == "source=no usable signature"
+    assert verification.failed[-1].detail != ""
