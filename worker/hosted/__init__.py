@@ -30,7 +30,7 @@ def enabled(settings: Mapping[str, str]) -> bool:
 def routes(settings: Mapping[str, str]) -> list[Route]:
     """Give the hosted API's routes: those that work, or those that say that it has ended."""
     if enabled(settings):
-        from worker.hosted.routes import ROUTES
+        from worker.hosted.table import ROUTES
 
         return ROUTES
     paths = ("/api/signup", "/api/account{rest:path}", "/v1/{rest:path}", "/u/{account}/v1/{rest:path}")

@@ -20,7 +20,7 @@ from app.server.asking import LONGEST_SESSION, SESSION_HEADERS
 from app.server.chat import create_completion, create_old_completion
 from app.server.models import get_model, list_models
 from app.server.responses import (
-    KeptResponse,
+    answer_kept,
     cancel_response,
     count_input_tokens,
     create_response,
@@ -154,11 +154,6 @@ class Logged(Response):
             await log(self.ports, self.who, self.visit)
 
 
-def _kept_response(request: Request) -> Awaitable[Response]:
-    kept = KeptResponse.__new__(KeptResponse)  # only its methods are wanted, not its way of being a route
-    return kept.get(request) if request.method == "GET" else kept.delete(request)
-
-
 def routes(prefix: str) -> list[Route]:
     """Give the API's routes under a prefix."""
     table: list[tuple[str, list[str], Endpoint]] = [
@@ -168,7 +163,7 @@ def routes(prefix: str) -> list[Route]:
         ("/completions", ["POST"], create_old_completion),
         ("/responses", ["POST"], create_response),
         ("/responses/input_tokens", ["POST"], count_input_tokens),
-        ("/responses/{id}", ["GET", "DELETE"], _kept_response),
+        ("/responses/{id}", ["GET", "DELETE"], answer_kept),
         ("/responses/{id}/input_items", ["GET"], list_input_items),
         ("/responses/{id}/cancel", ["POST"], cancel_response),
     ]

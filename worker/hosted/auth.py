@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.requests import Request
 
@@ -12,6 +14,9 @@ from worker.hosted.vault import TOKEN, unseal
 from worker.ports import Ports
 from worker.replies import Refusal, problem
 from worker.requests import ports_of
+
+
+CURSOR_KEY: Final = re.compile(r"[!-~]{8,512}")  # whether it is one, Cursor knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ async def caller(request: Request) -> Caller:
     if credential.startswith(TOKEN) or "account" in request.path_params:
         found = await holder(request)
         return Caller(await unseal(ports_of(request), found.text, found.iv), found.account, found.key_id)
-    if not 8 <= len(credential) <= 512 or not credential.isascii():
+    if not CURSOR_KEY.fullmatch(credential):
         raise unauthorized()
     return Caller(credential)
 
