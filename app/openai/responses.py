@@ -28,6 +28,11 @@ UNSUPPORTED: dict[str, tuple[object, ...]] = {
 }
 NAMED = {"top_logprobs": "logprobs"}
 MAX_METADATA = 16
+# Seen by everyone who starts Codex before this is switched on.
+TOOLS_OFF = (
+    "Tools on /v1/responses are switched off. Switch them on in API for Cursor's settings, or start it with "
+    "API_FOR_CURSOR_RESPONSES_TOOLS=1. Chat completions always have them."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def parse(body: bytes, *, tools: bool = False, counting: bool = False) -> Respon
 
 def _no_tools(data: Mapping[str, Any]) -> Offer:
     if data.get("tools") not in (None, []):
-        raise unsupported("tools are not supported here; chat completions have them.", "tools")
+        raise unsupported(TOOLS_OFF, "tools")
     if data.get("tool_choice") not in (None, "auto", "none"):
         raise unsupported("tool_choice is not supported here.", "tool_choice")
     flag(data, "parallel_tool_calls")

@@ -151,3 +151,9 @@ def test_codex_gets_a_list_of_models_that_it_can_read(app: App) -> None:
     assert listed["models"] == []
     assert [model["id"] for model in listed["data"]] == ["composer-2.5", "composer-2.5-fast"]
     assert "models" not in app.client.get("/v1/models").json()
+
+
+def test_codex_is_told_how_tools_are_switched_on() -> None:
+    with pytest.raises(ApiError, match="API_FOR_CURSOR_RESPONSES_TOOLS=1") as caught:
+        parse(json.dumps(CODEX).encode())
+    assert (caught.value.status, caught.value.param) == (400, "tools")
