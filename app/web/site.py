@@ -30,6 +30,9 @@ PROBLEMS = {
 }
 
 
+PAGES = ("/app/agents", "/app/settings", "/app/updates", "/app/welcome")
+
+
 def site(state: State) -> ASGIApp:
     """Make the application under /app. Raises AppError if the pages' key cannot be kept."""
     access = Access(load_key(state.settings.data_dir), state.address.port)
@@ -92,7 +95,7 @@ async def _on_crash(request: Request, error: Exception) -> Response:
 
 def _problem(request: Request, code: int, text: str = "") -> HTMLResponse:
     title, usual = PROBLEMS.get(code, PROBLEMS[400])
-    path = request.url.path.rsplit("/", 1)[0] if request.method == "POST" else "/app/"
-    back = path if path in ("/app/agents", "/app/settings", "/app/updates", "/app/welcome") else "/app/"
+    path = request.url.path if request.method == "POST" else ""
+    back = next((place for place in PAGES if path.startswith(place)), "/app/")
     again = "Load it again"
     return page(request, "problem", code, title=title, text=text or usual, back=back, back_text=again)

@@ -1,4 +1,4 @@
-"""A real browser on the real pages: server, bridge, Chromium; only Cursor is a stand-in, and the home is new."""
+"""A real browser on the real pages; only Cursor is a stand-in, and the home is new."""
 
 from __future__ import annotations
 

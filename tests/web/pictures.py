@@ -1,0 +1,145 @@
+"""The pictures of the app in the docs: `python -m tests.web.pictures FOLDER`, or `./invoke pictures`.
+
+A real server, a real browser, a stand-in for Cursor; the home and the days before are made up.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import math
+import re
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from app.activity import days
+from app.activity.days import Day
+from tests.standins.cursor import CursorStandIn
+from tests.web.browser import Site, Theme, chromium, site, until_ready, window
+
+ROOT = Path(__file__).resolve().parents[2]
+LIVED_IN = (".config/opencode/opencode.json", ".codex/config.toml", ".aider.conf.yml")
+KEY = "key_for_pictures_4f2a"
+COLOURS = 200
+
+
+def live_in(home: Path, data: Path, config: Path) -> None:
+    """Make a home with some agents in it, a month of activity, and settings of somebody who is past the start."""
+    contents = (
+        '{\n  "$schema": "https://opencode.ai/config.json",\n  // what I look at all day\n  "theme": "nord"\n}\n',
+        'model = "gpt-5"\napproval_policy = "on-request"\n',
+        "dark-mode: true\n",
+    )
+    for name, content in zip(LIVED_IN, contents, strict=True):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(content)
+    for folder in (data, config):
+        folder.mkdir(parents=True, exist_ok=True)
+    (config / "settings.json").write_text('{"setup": "done"}')
+    today = datetime.date.today()
+    days.save(data, {today - datetime.timedelta(days=back): _day(back) for back in range(30)})
+
+
+def _day(back: int) -> Day:
+    """A day of somebody who works on weekdays, more or less."""
+    date = datetime.date.today() - datetime.timedelta(days=back)
+    much = (0.08 if date.weekday() > 4 else 1.0) * (1.4 + math.sin(back * 1.3) + math.cos(back * 0.7) / 2)
+    requests = round(42 * much)
+    return Day(requests, requests // 23, requests * 6100, requests * 840, round(requests * 0.0113, 6))
+
+
+def take(browser: Browser, site: Site, cursor: CursorStandIn, theme: Theme, folder: Path) -> None:
+    """Take the pictures in one theme."""
+    with window(browser, width=1080, height=760, theme=theme, device_scale_factor=1.5) as user:
+        page = user.page
+        page.goto(site.link())
+        page.wait_for_url(re.compile(r"/app/$"))
+        until_ready(page)
+        shoot(page, folder / f"app-status-{theme}.png")
+        page.goto(f"{site.url}/app/agents")
+        shoot(page, folder / f"app-agents-{theme}.png")
+        page.goto(f"{site.url}/app/agents/opencode")
+        shoot(page, folder / f"app-setup-{theme}.png")
+        page.goto(f"{site.url}/app/activity")
+        busy = [threading.Thread(target=_work, args=(site, *one)) for one in WORK]
+        for thread in busy:
+            thread.start()
+        expect(page.locator("tr[data-began]")).to_have_count(2)
+        expect(page.locator("#rows tr")).to_have_count(len(WORK) if theme == "light" else 2 * len(WORK) + 2)
+        shoot(page, folder / f"app-activity-{theme}.png")
+        for thread in busy:
+            thread.join()
+        page.goto(f"{site.url}/app/playground")
+        _talk(page)
+        shoot(page, folder / f"app-playground-{theme}.png")
+
+
+WORK = (
+    ("codex_cli_rs/0.130", "composer-2.5", "[[scenario:text]]"),
+    ("Aider/0.86", "composer-2.5-fast", "[[scenario:rate_limit]]"),
+    ("opencode/1.2.3", "composer-2.5", "[[scenario:slow count=40 delay=0.1]]"),
+    ("Cline/3.4", "composer-2.5-fast", "[[scenario:slow count=45 delay=0.1]]"),
+    ("opencode/1.2.3", "composer-2.5", "[[scenario:usage]]"),
+)
+
+
+def _work(site: Site, agent: str, model: str, text: str) -> None:
+    body = {"model": model, "stream": True, "messages": [{"role": "user", "content": text}]}
+    headers = {"content-type": "application/json", "user-agent": agent}
+    request = urllib.request.Request(f"{site.url}/v1/chat/completions", json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            answer.read()
+    except urllib.error.HTTPError as error:
+        error.read()
+
+
+def _talk(page: Page) -> None:
+    page.get_by_label("Message").fill("Which of my tests are slow, and why?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".meta")).to_have_count(1)
+
+
+def shoot(page: Page, path: Path) -> None:
+    """Keep a picture, in as many colours as it takes and no more."""
+    page.mouse.move(0, 0)
+    page.wait_for_load_state("load")
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def main(folder: Path) -> None:
+    """Take all pictures."""
+    from commands import Subprocess
+    from release import bridge
+
+    runner = Subprocess()
+    folder.mkdir(parents=True, exist_ok=True)
+    bridge.htmx(ROOT, runner)
+    with tempfile.TemporaryDirectory() as name, CursorStandIn() as cursor, chromium() as browser:
+        home = Path(name, "ada")
+        live_in(home, Path(name, "data"), Path(name, "config"))
+        environ = {
+            "CURSOR_API_KEY": KEY,
+            "CURSOR_BACKEND_URL": cursor.url,
+            "CURSOR_SDK_BRIDGE_JS": str(ROOT / bridge.build(ROOT, runner)),
+            "CURSOR_SDK_BRIDGE_RUNTIME": str(bridge.bun(ROOT, runner)),
+            "API_FOR_CURSOR_DATA_DIR": str(Path(name, "data")),
+            "API_FOR_CURSOR_CONFIG_DIR": str(Path(name, "config")),
+            "API_FOR_CURSOR_KEYCHAIN": "file",
+        }
+        with site(environ, home) as running:
+            for theme in ("light", "dark"):
+                take(browser, running, cursor, theme, folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
