@@ -267,7 +267,7 @@ def _manifest(side: PublicSide, release: Publication, digest: str) -> Manifest:
             image,
             *(Listed(one.key, len(one.data), digest_of(one.data), one.content_type) for one in fixed),
         ),
-        published=manifest.Published(by.who, at, by.run, by.commit, by.tag, by.rehearsal, tools()),
+        published=manifest.Published(by.name, at, by.run, by.commit, by.tag, by.rehearsal, tools()),
     )
 
 

@@ -19,13 +19,22 @@ Deed = Literal["publish", "rollback", "yank", "pause", "resume", "complete"]
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Who. `run` is the address of the workflow's run, `commit` 40 hex digits, `tag` the one on it."""
+    """Who. `run` is the address of the workflow's run, `commit` 40 hex digits, `tag` the one on it.
 
-    who: str
+    The address `email` is for the bucket's own notes, which only maintainers see.
+    """
+
+    name: str
+    email: str | None = None
     run: str | None = None
     commit: str | None = None
     tag: str | None = None
     rehearsal: bool = False
+
+    @property
+    def who(self) -> str:
+        """Name and address."""
+        return f"{self.name} <{self.email}>" if self.email else self.name
 
     def note(self, action: Deed, release: str, at: datetime) -> dict[str, str]:
         """Return the metadata of a feed: who did what with which release (version-build), and when."""
@@ -36,29 +45,23 @@ class Publisher:
 
 def publisher(runner: Runner, root: Path, environ: Mapping[str, str], *, rehearsal: bool) -> Publisher:
     """Tell who is at work: GitHub Actions' actor, else git's user, else the login name."""
-    run = None
+    run = email = None
     if environ.get("GITHUB_ACTIONS") == "true":
-        who = f"{environ.get('GITHUB_ACTOR', 'unknown')} (GitHub Actions)"
+        name = f"{environ.get('GITHUB_ACTOR', 'unknown')} (GitHub Actions)"
         place = (environ.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
         run = "{}/{}/actions/runs/{}".format(*place)
     else:
-        who = _git_user(runner, root) or _login()
+        name = _git(runner, root, "config", "user.name") or _login()
+        email = _git(runner, root, "config", "user.email")
     head = _git(runner, root, "rev-parse", "HEAD")
     tag = _git(runner, root, "describe", "--tags", "--exact-match", "--match", "v[0-9]*")
-    return Publisher(f"{who} (rehearsal)" if rehearsal else who, run, head, tag, rehearsal)
+    return Publisher(f"{name} (rehearsal)" if rehearsal else name, email, run, head, tag, rehearsal)
 
 
 def tools() -> dict[str, str]:
     """Return the versions of what makes and publishes a release."""
     names = ("boto3", "dmgbuild", "lxml", "py2app", "cryptography")
     return {"python": python_version(), **{name: package_version(name) for name in names}}
-
-
-def _git_user(runner: Runner, root: Path) -> str | None:
-    name, email = (_git(runner, root, "config", key) for key in ("user.name", "user.email"))
-    if name and email:
-        return f"{name} <{email}>"
-    return name or email
 
 
 def _git(runner: Runner, root: Path, *words: str) -> str | None:

@@ -14,6 +14,7 @@ from release.objects import FEED_KEY, FEED_TYPE, FEEDS, IMAGE_TYPE, IMMUTABLE, J
 from release.publish import Publication, publish
 from release.publisher import Publisher
 from release.rehearsal.bucket import Bucket
+from tests.standins.crashes import at_every_request
 from tests.standins.public import (
     LATEST,
     MAINTAINER,
@@ -79,7 +80,7 @@ def test_the_order_of_writes(tmp_path):
 
 def test_the_bucket_alone_tells_who_published_what(tmp_path):
     store = MemoryStore()
-    robot = Publisher("octocat (GitHub Actions)", "https://github.test/runs/7", "c" * 40, "v1.1")
+    robot = Publisher("octocat (GitHub Actions)", None, "https://github.test/runs/7", "c" * 40, "v1.1")
     for build, who in (("1", robot), ("2", MAINTAINER)):
         publish(side(store, publisher=who), next_release(store, tmp_path, build))
     made = manifest.load(store, "releases/1.1/1.json")
@@ -113,42 +114,19 @@ def test_progress_counts_up_and_back(tmp_path):
     assert seen == [(size, 2 * size), (2 * size, 2 * size)]
 
 
-class Crash(Exception):
-    pass
-
-
-def crash_at(number: int, when: str, store: MemoryStore) -> None:
-    left = [number]
-
-    def count(method: str, key: str) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Crash(f"{when} {method} {key}")
-
-    setattr(store, when, count)
-
-
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_crash_at_any_request_leaves_the_old_or_the_new_release_and_can_be_finished(tmp_path, when):
     template = MemoryStore()
     first = publication(tmp_path, "1")
     publish(side(template), first)
     second = next_release(template, tmp_path, "2")
-    crashes = 0
-    while True:
-        store = MemoryStore(objects=dict(template.objects))
-        crash_at(crashes, when, store)
-        try:
-            publish(side(store), second)
-        except Crash:
-            crashes += 1
-        else:
-            break
-        watch(store)
-        publish(side(store), second)
+
+    def finished(store: MemoryStore) -> None:
         complete(store, second)
         assert store.objects[first.image_key][1] == first.dmg.read_bytes()
         assert sum(key.startswith(FEEDS) for key in store.objects) == 2
+
+    crashes = at_every_request(template, when, lambda store: publish(side(store), second), finished=finished)
     assert crashes >= 20
 
 

@@ -33,7 +33,7 @@ SITE = "https://example.test"
 LATEST_NAME = "API-for-Cursor-latest.dmg"
 LATEST = f"releases/{LATEST_NAME}"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-MAINTAINER = Publisher("Maintainer <maintainer@example.test>", commit="c0ffee" * 7, tag="v1.0.0")
+MAINTAINER = Publisher("Maintainer", "maintainer@example.test", commit="c0ffee" * 7, tag="v1.0.0")
 
 
 def side(store: Store, **changes: Any) -> PublicSide:
