@@ -7,6 +7,7 @@ tells where. That file has a token, so only this user can read it.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import time
 from collections.abc import Iterator
@@ -55,8 +56,6 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     def ask(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
         """Send a request with the token; gives the status (0: no answer) and the JSON."""
-        import http.client  # only those who look for the server need it
-
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
         headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib import import_module
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from app.account import asking
@@ -19,17 +21,9 @@ from app.keys import Keys
 from app.openai.errors import ApiError
 from app.preferences import File
 from app.server.answers import on_api_error, on_crash, on_disconnect, on_http_error
-from app.server.chat import create_completion, create_old_completion
 from app.server.control import reload
 from app.server.health import health
 from app.server.models import get_model, list_models
-from app.server.responses import (
-    KeptResponse,
-    cancel_response,
-    count_input_tokens,
-    create_response,
-    list_input_items,
-)
 from app.server.security import Door
 from app.server.state import Address, State
 from app.settings import Settings
@@ -90,15 +84,30 @@ def _routes() -> list[BaseRoute]:
         Route("/control/reload", reload, methods=["POST"]),
     ]
     for prefix in ("/v1", ""):
+        response = f"{prefix}/responses/{{id}}"
         routes += [
             Route(f"{prefix}/models", list_models, methods=["GET"]),
             Route(f"{prefix}/models/{{id:path}}", get_model, methods=["GET"]),
-            Route(f"{prefix}/chat/completions", create_completion, methods=["POST"]),
-            Route(f"{prefix}/completions", create_old_completion, methods=["POST"]),
-            Route(f"{prefix}/responses", create_response, methods=["POST"]),
-            Route(f"{prefix}/responses/input_tokens", count_input_tokens, methods=["POST"]),
-            Route(f"{prefix}/responses/{{id}}", KeptResponse),
-            Route(f"{prefix}/responses/{{id}}/input_items", list_input_items, methods=["GET"]),
-            Route(f"{prefix}/responses/{{id}}/cancel", cancel_response, methods=["POST"]),
+            Route(f"{prefix}/chat/completions", _later("chat", "create_completion"), methods=["POST"]),
+            Route(f"{prefix}/completions", _later("chat", "create_old_completion"), methods=["POST"]),
+            Route(f"{prefix}/responses", _later("responses", "create_response"), methods=["POST"]),
+            Route(
+                f"{prefix}/responses/input_tokens",
+                _later("responses", "count"),
+                methods=["POST"],
+            ),
+            Route(response, _later("responses", "answer_kept"), methods=["GET", "DELETE"]),
+            Route(f"{response}/input_items", _later("responses", "list_input_items"), methods=["GET"]),
+            Route(f"{response}/cancel", _later("responses", "cancel_response"), methods=["POST"]),
         ]
     return routes
+
+
+def _later(module: str, name: str) -> Callable[[Request], Awaitable[Response]]:
+    """Give an endpoint of app.server that is imported when it is first asked for: a third of the start."""
+
+    async def endpoint(request: Request) -> Response:
+        answer: Response = await getattr(import_module(f"app.server.{module}"), name)(request)
+        return answer
+
+    return endpoint

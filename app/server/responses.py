@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
@@ -140,18 +139,13 @@ def _told(request: HttpRequest, job: Job, piece: Piece) -> list[dict[str, Any]]:
             return []
 
 
-class KeptResponse(HTTPEndpoint):
-    """/v1/responses/{id}."""
-
-    async def get(self, request: HttpRequest) -> Response:
-        """Give the response."""
-        return Json(state_of(request).responses.get(request.path_params["id"]).body)
-
-    async def delete(self, request: HttpRequest) -> Response:
-        """Forget the response."""
-        id = request.path_params["id"]
-        state_of(request).responses.delete(id)
-        return Json({"id": id, "object": "response", "deleted": True})
+async def answer_kept(request: HttpRequest) -> Response:
+    """Answer GET and DELETE /v1/responses/{id}."""
+    id, store = request.path_params["id"], state_of(request).responses
+    if request.method != "DELETE":
+        return Json(store.get(id).body)
+    store.delete(id)
+    return Json({"id": id, "object": "response", "deleted": True})
 
 
 async def cancel_response(request: HttpRequest) -> Response:
@@ -193,7 +187,7 @@ def _page(items: list[dict[str, Any]], limit: int, after: str | None) -> dict[st
     }
 
 
-async def count_input_tokens(request: HttpRequest) -> Response:
+async def count(request: HttpRequest) -> Response:
     """Answer POST /v1/responses/input_tokens with an estimate; pictures are not counted."""
     state = state_of(request)
     asked = parse(await read_body(request), tools=state.settings.responses_tools, counting=True)

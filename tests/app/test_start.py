@@ -205,3 +205,18 @@ def test_mistakes_are_one_clear_message(
     assert done.returncode != 0
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_start_loads_nothing_that_only_requests_need() -> None:
+    script = "import sys, app.__main__, app.server.serve; print('\\n'.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.splitlines())
+    later = {
+        "app.server.chat", "app.server.responses", "app.server.fetch", "app.openai.chat", "app.web.site",
+        "app.agents.service", "app.doctor", "app.updates", "app.cli.desktop.run", "keyring", "secretstorage",
+        "jinja2", "tomlkit", "ruamel.yaml", "certifi", "lxml", "cryptography", "objc",
+    }  # fmt: skip
+    assert "app.server.build" in loaded
+    assert loaded & later == set()
