@@ -13,7 +13,7 @@ from release.files import write_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-MODULES = ("pipeline", "image", "signing", "publish", "appcast", "server", "app")
+MODULES = ("pipeline", "image", "signing", "publish", "appcast", "server", "app", "site")
 
 
 def run(root: Path, console: Console, only: str = "") -> None:

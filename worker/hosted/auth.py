@@ -15,7 +15,6 @@ from worker.ports import Ports
 from worker.replies import Refusal, problem
 from worker.requests import ports_of
 
-
 CURSOR_KEY: Final = re.compile(r"[!-~]{8,512}")  # whether it is one, Cursor knows
 
 
