@@ -108,9 +108,10 @@ class Web:
         response = self._session.request(
             method, url, headers=asked, stream=True, timeout=(10, self._limits.wait), allow_redirects=True
         )
-        if url.startswith("https:") and not response.url.startswith("https:"):
+        way = [hop.url for hop in (*response.history, response)]
+        if url.startswith("https:") and not all(one.startswith("https:") for one in way):
             response.close()
-            raise Wrong("it redirects from https to http", where=url, found=response.url)
+            raise Wrong("it redirects from https to http", where=url, found=" → ".join(way))
         return response
 
     def _pieces(self, response: requests.Response, most: int) -> Iterator[bytes]:
