@@ -6,6 +6,7 @@ model would: by the names.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 
 from tests.standins import cursor_messages as agent
@@ -21,19 +22,22 @@ FILE, CONTENT, COMMAND = ("filePath", "path", "file_path"), ("content", "content
 
 @scenario
 async def work(stage: Stage, arguments: Arguments) -> None:
-    """Takes the `steps` (write, read, run), each of them a call of a tool, and says what the last one gave.
+    """Takes the `steps` (write, read, run), each of them a call of a tool, and says what the last ones gave.
 
-    It writes the word `word` into `file`, reads that file, runs `cat` on it. Without tools (agents also ask
-    for titles and summaries) it only says so.
+    It writes the word `word` into `file`, reads that file, runs `cat` on it. Steps joined by "+" are taken at
+    once. Without tools (agents also ask for titles and summaries) it only says so.
     """
     if not stage.seen.offered:
         await stage.say(agent.text_delta("Work without tools"))
         return await finish(stage)
-    heard = ""
-    for number, step in enumerate(arguments["steps"].split(",")):
-        await stage.say(agent.text_delta(f"Now I {step}. "))
-        heard = await _use(stage, f"step-{number}", choose(step, stage.seen.offered, arguments))
-    await stage.say(agent.text_delta(f"It says: {heard}"))
+    heard: list[str] = []
+    for turn in arguments["steps"].split(","):
+        await stage.say(agent.text_delta(f"Now I {turn}. "))
+        steps = turn.split("+")
+        calls = (_use(stage, step, choose(step, stage.seen.offered, arguments)) for step in steps)
+        async with beating(stage):
+            heard = await asyncio.gather(*calls)
+    await stage.say(agent.text_delta(f"It says: {'; '.join(heard)}"))
     await finish(stage, 100, 20)
     return None
 
@@ -41,8 +45,7 @@ async def work(stage: Stage, arguments: Arguments) -> None:
 async def _use(stage: Stage, id: str, call: Call) -> str:
     data = agent.tool_arguments(*call, id)
     await stage.say(agent.tool_started(id, agent.mcp_call(data)))
-    async with beating(stage):
-        reply = await stage.ask(agent.MCP, data, timeout=LONG)
+    reply = await stage.ask(agent.MCP, data, timeout=LONG)
     await stage.say(agent.tool_completed(id, agent.mcp_call(data)))
     return agent.tool_result(reply.data) or reply.refused or "nothing"
 
