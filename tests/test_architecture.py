@@ -21,6 +21,8 @@ MAY = {
     "worker": {"app", "worker"},
     "tasks": {"errors", "commands", "release", "appcast", "signing"},
 }
+# The app reads its feed by the project's own reader where it runs from source; packaged it has Sparkle instead.
+BESIDES = {"app/updates.py": {"appcast", "signing"}}
 
 
 def tracked(pattern: str = "*") -> list[Path]:
@@ -47,7 +49,7 @@ def owner(path: Path) -> str:
 @pytest.mark.parametrize("path", tracked("*.py"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_one_way(path: Path) -> None:
     if owner(path) in MAY:
-        assert imports(path) <= MAY[owner(path)]
+        assert imports(path) <= MAY[owner(path)] | BESIDES.get(path.relative_to(ROOT).as_posix(), set())
 
 
 def test_the_rule_catches_a_breach(tmp_path: Path) -> None:

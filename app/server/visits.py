@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
@@ -17,6 +18,7 @@ from app.cursor.prices import Price, cost
 from app.openai.usage import Usage
 from app.server.logs import log_request
 
+log = logging.getLogger("app.server")
 KEY = "app.visit"
 QUIET = ("/health", "/control/", "/app", "/favicon.ico")
 """Paths of the app's own, asked for again and again: not watched, and logged only if they fail."""
@@ -92,10 +94,14 @@ class Watchers:
 
     def tell(self, news: News, visit: Visit) -> None:
         """Tell everybody; one who fails is no reason to fail a request."""
-        if self.all and not is_quiet(visit.path):
-            known = {"time": visit.at, **visit.fields()}
-            for watcher in tuple(self.all):
+        if not self.all or is_quiet(visit.path):
+            return
+        known = {"time": visit.at, **visit.fields()}
+        for watcher in tuple(self.all):
+            try:
                 watcher(news, known)
+            except Exception:
+                log.exception("a watcher of requests failed")
 
 
 def is_quiet(path: str) -> bool:
