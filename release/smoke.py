@@ -24,7 +24,7 @@ def try_app(root: Path, app: Path | None) -> SmokeReport:
     """Boot `app`, by default that of the last release, and use it. Fault SMOKE if there is none."""
     app = app or _last(root)
     with cursor_stand_in(root) as url:
-        return smoke(app, bun=bun(root, Subprocess()), cursor_url=url)
+        return smoke(app, bun=bun(root, Subprocess()), cursor_url=url, source=root)
 
 
 def show(report: SmokeReport, console: Console) -> None:

@@ -12,7 +12,7 @@ from app.errors import AppError
 from app.shell import link
 from app.shell.link import LoginItem, Question
 
-PATIENCE = 30.0  # seconds for an answer: macOS may ask the user first
+PATIENCE = 5.0  # seconds for an answer; a page may wait for it
 
 
 class NativeShell:

@@ -1,8 +1,9 @@
 """Start the packaged server and use it: does the bundle run on its own?
 
-On a Mac the app's own executable is started. Elsewhere its byte code runs under this machine's Python, by
-`smoke_runner.py`, which tells if anything was taken from outside the bundle. Cursor's side is a stand-in at
-`cursor_url`; the bridge is the bundle's own file under a Bun for this machine.
+It is started as the Mac's shell does it, and spoken with over standard input and output. On a Mac the app's
+own executable runs; elsewhere its byte code under this machine's Python, by `smoke_runner.py`, which tells if
+anything was taken from outside the bundle. Cursor's side is a stand-in at `cursor_url`; the bridge is the
+bundle's own file under a Bun for this machine.
 """
 
 from __future__ import annotations
@@ -26,10 +27,21 @@ from typing import Any
 import requests
 
 from errors import Exit, Fault
-from release.bundle import options, plist
+from release.bundle import imports, options, plist
 
 RUNNER = Path(__file__).with_name("smoke_runner.py")
 LISTENING = re.compile(r"http://127\.0\.0\.1:(\d+)")
+WAY_IN = re.compile(r'\{"type":"page","url":"([^"]+)"\}')
+OPEN = '{"type":"open"}\n'
+ASK = re.compile(r'\{"type":"ask","id":(\d+),"question":"login_item"')
+ANSWER = '{{"type":"answer","id":{},"value":"off"}}\n'
+PAGES = re.compile(r'(?:href|src)="(/app/[^"#?]*)"')
+HTMX = "/app/static/htmx.min.js"
+IMPORT_ALL = "--import-all"  # for smoke_runner.py, in the place of the app's arguments
+MAC = frozenset(  # the shell's, not the server's
+    {"AppKit", "Foundation", "PyObjCTools", "ServiceManagement", "UserNotifications", "WebKit", "objc"}
+)
+SERVE = ("serve", "--linked", "--port", "0")
 OUTSIDE_STATUS = 3  # of smoke_runner.py
 PATIENCE = 10.0  # seconds between SIGTERM and the end of the app and all it started
 LAST_LINES = 12
@@ -73,6 +85,7 @@ class SmokeReport:
 class Subject:
     """What is tried, and with what. `expected` is the text the stand-in answers with; "" for any."""
 
+    server: Server
     app: Path
     url: str
     session: requests.Session
@@ -92,14 +105,16 @@ def smoke(
     timeout: float = 60.0,
     patience: float = PATIENCE,
     natives: Sequence[str] = options.FAST_PATHS,
+    source: Path | None = None,
 ) -> SmokeReport:
     """Start the app, use it, stop it; say how each of it went.
 
     `bun` is an executable for this machine, `packages` a site-packages folder with this machine's builds of
     the native modules (by default those this runs on), `timeout` in seconds for each answer, `patience`
     for the end after SIGTERM. `natives` are modules it must have loaded, so that it did not fall back to
-    something slower. Nothing that the app started outlives this. Raises Fault SMOKE only if the app can't be
-    tried at all.
+    something slower. `source` is the repository that the app is from: all that its code imports, however
+    late, is tried too. Nothing that the app started outlives this. Raises Fault SMOKE only if the app can't
+    be tried at all.
     """
     native = sys.platform == "darwin" if native is None else native
     if not (app / "Contents/Resources/__boot__.py").is_file():
@@ -108,22 +123,23 @@ def smoke(
         work = Path(folder).resolve()
         environment = _environment(work, bun.resolve(), cursor_url, cursor_key)
         found = work / "modules.json"
-        argv = _argv(app.resolve(), packages, found, native=native)
+        argv = (*_argv(app.resolve(), packages, found, native=native), *SERVE)
         with _running(argv, environment, work) as server:
             rows = list(_use(app, server, timeout, expected))
             rows.append(server.stop(patience))
         if not native:
             rows.append(_own_modules(found, server.status, natives))
+            argv = (*_argv(app.resolve(), packages, found), IMPORT_ALL, *_imported(source))
+            rows.append(_every_module(argv, found, environment, work))
     return SmokeReport(tuple(rows), native)
 
 
-def _argv(app: Path, packages: Path | None, found: Path, *, native: bool) -> tuple[str, ...]:
-    arguments = ("serve", "--port", "0")
+def _argv(app: Path, packages: Path | None, found: Path, *, native: bool = False) -> tuple[str, ...]:
     if native:
         executable = str(plist.read(app / "Contents/Info.plist")["CFBundleExecutable"])
-        return (str(app / "Contents/MacOS" / executable), *arguments)
+        return (str(app / "Contents/MacOS" / executable),)
     packages = packages or Path(sysconfig.get_path("platlib"))
-    return (sys.executable, "-I", "-S", "-B", str(RUNNER), str(app), str(packages), str(found), *arguments)
+    return (sys.executable, "-I", "-S", "-B", str(RUNNER), str(app), str(packages), str(found))
 
 
 def _environment(work: Path, bun: Path, cursor_url: str, cursor_key: str) -> dict[str, str]:
@@ -154,7 +170,7 @@ class Server:
             argv,
             env=dict(environment),
             cwd=work,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -165,7 +181,10 @@ class Server:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._tell(line.decode("utf-8", "replace").rstrip())
+            text = line.decode("utf-8", "replace").rstrip()
+            if asked := ASK.match(text):
+                self._write(ANSWER.format(asked[1]))
+            self._tell(text)
         self._tell(None)
 
     def _tell(self, line: str | None) -> None:
@@ -175,21 +194,34 @@ class Server:
 
     def address(self, timeout: float) -> str | None:
         """Wait for the line that says where it listens; None if it ended or took too long."""
+        port = self._wait(LISTENING, timeout)
+        return f"http://127.0.0.1:{port}" if port else None
 
-        def settled() -> bool:
-            return (
-                self._match() is not None or not self._reader.is_alive() or self._process.poll() is not None
-            )
+    def way_in(self, timeout: float) -> str | None:
+        """Ask for an address for the window, and wait for it."""
+        self._write(OPEN)
+        return self._wait(WAY_IN, timeout)
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended, which is noticed elsewhere
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+
+    def _wait(self, wanted: re.Pattern[str], timeout: float) -> str | None:
+        """Wait for a line that has `wanted`, and give its group."""
+
+        def found() -> str | None:
+            return next((match[1] for line in self.lines if (match := wanted.search(line))), None)
+
+        def over() -> bool:
+            return not self._reader.is_alive() or self._process.poll() is not None
 
         deadline = time.monotonic() + timeout
         with self._told:
-            while not settled() and time.monotonic() < deadline:
+            while not found() and not over() and time.monotonic() < deadline:
                 self._told.wait(0.1)
-        found = self._match()
-        return f"http://127.0.0.1:{found.group(1)}" if found else None
-
-    def _match(self) -> re.Match[str] | None:
-        return next((found for line in self.lines if (found := LISTENING.search(line))), None)
+        return found()
 
     def stop(self, patience: float) -> Row:
         """End it as the system would, and see that nothing it started is left."""
@@ -230,8 +262,9 @@ class Server:
         self._signal(signal.SIGKILL, group=True)
         self._process.wait()
         self._reader.join(5)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
 
     def tail(self) -> str:
         """Give its last lines, to go after a detail."""
@@ -259,7 +292,7 @@ def _use(app: Path, server: Server, timeout: float, expected: str) -> Iterator[R
     yield Row("starts", True, f"listens after {time.monotonic() - started:.2f} s")
     with requests.Session() as session:
         session.trust_env = False  # no proxy for a server on this machine
-        subject = Subject(app, url, session, timeout, expected)
+        subject = Subject(server, app, url, session, timeout, expected)
         for name, check in CHECKS:
             yield _try(name, check, subject, server)
 
@@ -325,12 +358,34 @@ def check_stream(subject: Subject) -> str:
     return f"{len(chunks)} chunks, {text!r}"
 
 
+def check_pages(subject: Subject) -> str:
+    """Open the window's page and every page that it links to, under a strict policy; strangers see none."""
+    shut = subject.session.get(f"{subject.url}/app/", timeout=subject.timeout)
+    _need(shut.status_code == 403, f"/app/ is open to everybody: status {shut.status_code}")
+    way_in = subject.server.way_in(subject.timeout)
+    _need(way_in, "the shell got no address for its window")
+    seen = [_page(subject, str(way_in)), _page(subject, f"{subject.url}/app/")]
+    paths = sorted({path for text in seen for path in PAGES.findall(text)} | {HTMX})
+    for path in paths:
+        _need(_page(subject, subject.url + path), f"{path} is empty")
+    return f"{len(paths)} pages and files"
+
+
+def _page(subject: Subject, url: str) -> str:
+    answer = subject.session.get(url, timeout=subject.timeout)
+    _need(answer.status_code == 200, f"{url}: status {answer.status_code}")
+    policy = answer.headers.get("content-security-policy", "")
+    _need("default-src 'none'" in policy, f"{url} has no strict policy")
+    return answer.text
+
+
 CHECKS: tuple[tuple[str, Callable[[Subject], str]], ...] = (
     ("/health", check_health),
     ("/v1/models", check_models),
     ("wrong route", check_wrong_route),
     ("completion", check_completion),
     ("streamed completion", check_stream),
+    ("pages", check_pages),
 )
 
 
@@ -360,6 +415,9 @@ def _own_modules(found: Path, status: int | None, natives: Sequence[str]) -> Row
     outside = ", ".join(f"{module} ({origin})" for module, origin in modules["outside"].items())
     if outside or status == OUTSIDE_STATUS:
         return Row(name, False, f"from outside the bundle: {outside}")
+    mac = ", ".join(sorted(MAC & {name.split(".")[0] for name in (*modules["own"], *modules["lacking"])}))
+    if mac:
+        return Row(name, False, f"the server loads what is for the Mac's shell: {mac}")
     unused = ", ".join(name for name in natives if name not in modules["swapped"])
     if unused:
         return Row(name, False, f"it did without {unused}")
@@ -369,3 +427,27 @@ def _own_modules(found: Path, status: int | None, natives: Sequence[str]) -> Row
         True,
         f"{len(modules['own'])} modules from the bundle, {len(modules['swapped'])} native{lacking}",
     )
+
+
+def _imported(source: Path | None) -> tuple[str, ...]:
+    """Name what the app's code imports of others and cannot do without, but for what is the Mac's."""
+    found = imports.scan(source) if source else ()
+    needed = {one.module for one in found if not one.optional}
+    return tuple(sorted(name for name in needed if name.split(".")[0] not in MAC))
+
+
+def _every_module(argv: Sequence[str], found: Path, environment: Mapping[str, str], work: Path) -> Row:
+    """Import every module of the app but the Mac's: what they import late must have been packed too."""
+    name = "every module"
+    found.unlink(missing_ok=True)
+    done = subprocess.run(argv, env=dict(environment), cwd=work, capture_output=True, text=True, timeout=120)
+    try:
+        modules = json.loads(found.read_text("utf-8"))
+    except (OSError, ValueError):
+        return Row(name, False, f"there is no report; it ended with status {done.returncode}\n{done.stderr}")
+    failed = "; ".join(f"{module}: {why}" for module, why in modules["failed"].items())
+    outside = ", ".join(modules["outside"])
+    if failed or outside:
+        return Row(name, False, failed or f"from outside the bundle: {outside}")
+    own = [module for module in modules["own"] if module.split(".")[0] == "app"]
+    return Row(name, bool(own), f"{len(own)} of the app, {len(modules['own'])} in all")

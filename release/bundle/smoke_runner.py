@@ -6,7 +6,10 @@ folders; a native module is found where the bundle has it, and then the build fo
 its place, from OVERLAY (a site-packages folder) or this interpreter's own. At the end REPORT says where every
 module came from, and the exit status is 3 if one that isn't native came from elsewhere.
 
-usage: python -I -S smoke_runner.py APP OVERLAY REPORT [the app's arguments …]
+With --import-all nothing is started: every module of the app is imported, but for those of the Mac's shell,
+and then those named.
+
+usage: python -I -S smoke_runner.py APP OVERLAY REPORT [--import-all [MODULE …] | the app's arguments …]
 """
 
 import _imp
@@ -35,6 +38,7 @@ host_folders = [overlay, *(entry for entry in sys.path if entry.endswith("lib-dy
 here = os.path.realpath(__file__)  # taken now: the app's scripts get this module's scope
 swapped: dict[str, str] = {}
 lacking: list[str] = []
+failed: dict[str, str] = {}
 load = _imp.create_dynamic
 
 
@@ -105,7 +109,8 @@ def report() -> None:
     strangers = outside()
     own = sorted(name for name, module in sys.modules.items() if origin(module).startswith(app + "/"))
     with open(report_path, "w", encoding="utf-8") as file:  # noqa: PTH123
-        json.dump({"own": own, "swapped": swapped, "lacking": lacking, "outside": strangers}, file)
+        found = {"own": own, "swapped": swapped, "lacking": lacking, "outside": strangers, "failed": failed}
+        json.dump(found, file)
     if strangers:
         sys.stderr.write(f"from outside the bundle: {', '.join(strangers)}\n")
         sys.stderr.flush()
@@ -125,9 +130,32 @@ def boot() -> None:
     exec(code, scope)  # noqa: S102
 
 
+def import_all(others: list[str]) -> None:
+    """Import every module of the app that needs no Mac, and the others; take down which cannot be."""
+    import importlib
+
+    os.environ["RESOURCEPATH"] = resources
+    for name in [*app_modules(), *others]:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            failed[name] = f"{type(error).__name__}: {error}"
+
+
+def app_modules() -> list[str]:
+    """Name the app's modules that need no Mac."""
+    found = []
+    for folder, folders, files in os.walk(f"{library}/app"):
+        folders[:] = sorted(name for name in folders if name != "macos")
+        package = folder[len(library) + 1 :].replace("/", ".")
+        modules = (name[:-4] for name in sorted(files) if name.endswith(".pyc") and name != "__main__.pyc")
+        found += [f"{package}.{module}".removesuffix(".__init__") for module in modules]
+    return found
+
+
 find_in_bundle_only()
 forget_host_modules()
 import atexit  # noqa: E402
 
 atexit.register(report)
-boot()
+import_all(sys.argv[5:]) if sys.argv[4:5] == ["--import-all"] else boot()

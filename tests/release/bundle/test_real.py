@@ -11,7 +11,7 @@ import pytest
 
 from commands import Subprocess
 from release import inputs
-from release.bundle import thin
+from release.bundle import machos, thin
 from release.bundle.audit import audit
 from release.bundle.bridge import build_bridge
 from release.bundle.embed import embed
@@ -145,3 +145,16 @@ def test_an_import_that_no_package_has_stops_the_build(parts: Parts, tmp_path: P
     with pytest.raises(BundleFault) as caught:
         build(tiny.spec(source), tmp_path / "Runtime.app", parts)
     assert caught.value.details == ("no_such_package",)
+
+
+def test_what_calls_python_back_needs_no_entitlement(app: Path) -> None:
+    """PyObjC and ctypes make callbacks of the system's libffi, which has code pages of its own for them.
+
+    With another libffi they would write code at run time, which the hardened runtime forbids without an
+    entitlement (signing/entitlements.py).
+    """
+    natives = app / f"Contents/Resources/lib/python{tiny.PYTHON}/lib-dynload"
+    for name in ("objc/_objc.so", "_ctypes.so"):
+        (image,) = machos.images(natives / name)
+        assert "/usr/lib/libffi.dylib" in image.loads
+        assert b"_ffi_closure_alloc\0" in (natives / name).read_bytes()
