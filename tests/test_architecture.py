@@ -21,7 +21,7 @@ MAY = {
     "worker": {"app", "worker"},
     "tasks": {"errors", "commands", "release", "appcast", "signing"},
 }
-# The app reads its feed by the project's own reader where it runs from source; packaged it has Sparkle instead.
+# The app asks the project's own reader of feeds where it runs from source; packaged, it has Sparkle for that.
 BESIDES = {"app/updates.py": {"appcast", "signing"}}
 
 
