@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from appcast.feed import Feed, Item, highest
-from appcast.history import identities
+from appcast.history import Identity, identities
 from appcast.versions import compare
-from release.continuity import hands_over
+from release.continuity import hands_over, installed_before
 from release.verify.expected import Expected
 from release.verify.feed import PublicFeed
 from release.verify.image import Inspected, address
@@ -18,10 +18,15 @@ from signing import eddsa
 
 def predecessor(feed: Feed, item: Item) -> Item | None:
     """Return the item before one in which the key changed: its app holds the key that may have signed."""
-    keys = {one.public_key for one in identities(feed)}
-    if len(keys) < 2:
+    own = next((one for one in identities(feed) if _within(one, item.version)), None)
+    before = installed_before(feed, item.version)
+    if before is None or (own is not None and own.public_key == before.public_key):
         return None
     return highest(feed, lambda other: compare(other.version, item.version) < 0)
+
+
+def _within(signed: Identity, build: str) -> bool:
+    return compare(signed.first, build) <= 0 <= compare(signed.last, build)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,8 +111,8 @@ class _Run:
         feed: Feed = self.public.feed
         wanted = [self.public.item, highest(feed), self.public.everybody]
         wanted += feed.items if self.everything else [one.item for one in found]
-        wanted += [keys.predecessor(feed, item) for item in wanted if item is not None]
         items = [item for item in wanted if item is not None and item.enclosure is not None]
+        items += [before for item in items if (before := keys.predecessor(feed, item)) is not None]
         return list({address(item): item for item in items}.values())
 
     def _image(self, looks: dict[str, Future[Inspected]], item: Item | None) -> Callable[[], Download | None]:

@@ -1,5 +1,6 @@
-"""Sites that answer wrongly: without ranges, with a page for everything, without an end, one thing on HEAD."""
+"""Sites that answer wrongly: without ranges, with a page for everything, without an end."""
 
+import io
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,7 @@ def test_nobody_is_led_from_https_to_http() -> None:
     class Leads(requests.Session):
         def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
             answer = requests.Response()
-            answer.status_code, answer.url, answer.raw = 200, "http://example.test/", None
+            answer.status_code, answer.url, answer.raw = 200, "http://example.test/", io.BytesIO()
             return answer
 
     with Leads() as session, pytest.raises(Wrong, match="from https to http"):
