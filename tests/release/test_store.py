@@ -3,28 +3,47 @@ import threading
 from typing import Any, cast
 
 import pytest
+import requests
 
 from errors import Exit, Fault
 from release import s3
 from release.rehearsal.bucket import Bucket
 from release.s3 import Changed
 from release.store import SINGLE_BYTES, Object, S3Store, Store, digest_of
+from release.upload import PART_BYTES
 from tests.standins.store import MemoryStore
+from tests.standins.wrangler import local_r2
 
 PLAIN: dict[str, Any] = {"content_type": "text/plain", "cache_control": "public, max-age=60"}
 
 
+R2 = pytest.param("r2", marks=[pytest.mark.slow, pytest.mark.xdist_group("r2")])
+
+
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory):
+def moto(tmp_path_factory):
+    """The rehearsal's server."""
     with Bucket(tmp_path_factory.mktemp("bucket"), "store-tests") as running:
         yield running
 
 
-@pytest.fixture(params=["s3", "memory"])
+@pytest.fixture(scope="module")
+def r2(tmp_path_factory):
+    """Cloudflare's, as wrangler runs it."""
+    with local_r2(tmp_path_factory.mktemp("bucket")) as running:
+        yield running
+
+
+@pytest.fixture(params=["moto", R2])
+def bucket(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["moto", R2, "memory"])
 def store(request) -> Store:
     if request.param == "memory":
         return MemoryStore()
-    real: S3Store = request.getfixturevalue("bucket").store()
+    real: S3Store = request.getfixturevalue(request.param).store()
     for found in list(real.list()):
         real.delete(found.key)
     return real
@@ -132,7 +151,7 @@ def test_files_arrive_whole_and_progress_adds_up(bucket, tmp_path, size):
     assert seen == sorted(seen) and seen[-1] == (size, size)
 
 
-def test_parts_are_equal_but_for_the_last_and_conditions_hold_for_them(bucket, tmp_path):
+def test_parts_are_equal_but_for_the_last(bucket, tmp_path):
     store = bucket.store()
     file = tmp_path / "file"
     file.write_bytes(os.urandom(SINGLE_BYTES + 5))
@@ -140,10 +159,19 @@ def test_parts_are_equal_but_for_the_last_and_conditions_hold_for_them(bucket, t
     store._client.meta.events.register(
         "before-send.s3.UploadPart", lambda request, **_: sizes.append(int(request.headers["Content-Length"]))
     )
-    store.put("parts", file, if_none_match="*", **PLAIN)
-    assert sorted(sizes) == [5, 8 << 20, 8 << 20]
+    store.put("parts", file, **PLAIN)
+    assert sorted(sizes) == [5, *[PART_BYTES] * (SINGLE_BYTES // PART_BYTES)]
+    assert store.head("parts").size == SINGLE_BYTES + 5
+
+
+def test_conditions_hold_for_what_goes_in_parts(moto, tmp_path):  # local R2 does not look at them there
+    store = moto.store()
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(SINGLE_BYTES + 5))
+    store.put("only", file, if_none_match="*", **PLAIN)
+    file.write_bytes(os.urandom(SINGLE_BYTES + 5))
     with pytest.raises(Changed):
-        store.put("parts", file, if_none_match="*", **PLAIN)
+        store.put("only", file, if_none_match="*", **PLAIN)
     assert not store._client.list_multipart_uploads(Bucket=store.bucket).get("Uploads")
 
 
@@ -151,16 +179,20 @@ def test_a_failed_part_leaves_nothing(bucket, tmp_path):
     store = bucket.store()
     file = tmp_path / "file"
     file.write_bytes(os.urandom(SINGLE_BYTES + 5))
+    aborted = []
 
-    def fail(request, **_):
+    def fail(request: Any, **_: Any) -> None:
         if "partNumber=2" in request.url:
             raise RuntimeError("no")
 
     store._client.meta.events.register("before-send.s3.UploadPart", fail)
+    store._client.meta.events.register(
+        "after-call.s3.AbortMultipartUpload", lambda http_response, **_: aborted.append(http_response)
+    )
     with pytest.raises(RuntimeError):
         store.put("failed", file, **PLAIN)
     assert store.head("failed") is None
-    assert not store._client.list_multipart_uploads(Bucket=store.bucket).get("Uploads")
+    assert [answer.status_code for answer in aborted] == [204]
 
 
 class Sent(Exception):
@@ -274,6 +306,22 @@ def test_one_of_many_creators_wins(bucket):
         thread.join()
     assert len(won) == 1
     assert store.get("race")[1] == str(won[0]).encode()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("r2")
+def test_a_worker_serves_what_was_put_byte_for_byte(r2, tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(SINGLE_BYTES + 5))
+    headers = {"content_type": "application/x-apple-diskimage", "cache_control": "max-age=60"}
+    etag = r2.store().put("releases/ä b.dmg", file, **headers)
+    url = f"{r2.url}/releases/%C3%A4%20b.dmg"
+    whole = requests.get(url, timeout=30)
+    assert (whole.status_code, whole.content) == (200, file.read_bytes())
+    assert (whole.headers["etag"], whole.headers["cache-control"]) == (etag, "max-age=60")
+    part = requests.get(url, headers={"Range": f"bytes={SINGLE_BYTES - 3}-"}, timeout=30)
+    assert (part.status_code, part.content) == (206, file.read_bytes()[-8:])
+    assert part.headers["content-range"] == f"bytes {SINGLE_BYTES - 3}-{SINGLE_BYTES + 4}/{SINGLE_BYTES + 5}"
 
 
 def test_objects_are_values():
