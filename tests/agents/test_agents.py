@@ -6,12 +6,13 @@ it and run a command at once; all of it is one run at the backend, suspended whi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.agents import programs
+from tests.agents import programs, terminal
 from tests.agents.conftest import Office
 
 pytestmark = [pytest.mark.release, pytest.mark.slow]
@@ -43,6 +44,24 @@ def test_opencode(office: Offices) -> None:
     worked(here, here.desk.run("opencode", "run", "--continue", work(here.desk.work)))
     # It looks for its plugin's package at npm's registry at every start, and goes on without.
     assert {host.partition(".")[0] for host in here.desk.gate.wanted} <= {"registry"}
+
+
+@pytest.mark.xdist_group("opencode")
+def test_a_picture_of_opencode(office: Offices) -> None:
+    """In a terminal, as a person would see it; kept where SCREENSHOTS says."""
+    here = office(OPENCODE_DISABLE_MODELS_FETCH="1", OPENCODE_DISABLE_LSP_DOWNLOAD="1")
+    here.cursor.backend.otherwise = "[[scenario:work steps=write,read,run file=notes.txt word=harbour]]"
+    here.desk.put("opencode", programs.opencode())
+    here.desk.set_up("opencode")
+    ask = "Write the word harbour into notes.txt, read it back, and show it with cat."
+    seen = terminal.record(here.desk, "opencode", "run", ask)
+    assert "It says: harbour" in terminal.plain(seen)
+    if folder := os.environ.get("SCREENSHOTS"):
+        drawn = terminal.draw(
+            f'$ opencode run "{ask}"\r\n{seen}', "OpenCode through API for Cursor (a stand-in for Composer)"
+        )
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder, "agents-opencode.svg").write_text(drawn)
 
 
 @pytest.mark.xdist_group("pi")

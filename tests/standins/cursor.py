@@ -182,6 +182,7 @@ class Backend:
         self.tally: dict[str, int] = {}  # of scenarios that count
         self.kinds: Sequence[Kind] = ()  # what `builtin` tries: cursor_kinds.read(node_modules)
         self._channels: dict[str, Channel] = {}
+        self.otherwise: str | None = None  # the mark of what is played where a prompt has none
         self._following: dict[str, tuple[Scenario, Arguments]] = {}  # by conversation
 
     def forget(self) -> None:
@@ -262,7 +263,7 @@ class Backend:
 
     def _play(self, play: Play) -> list[asyncio.Task[None]]:
         followed = self._following.pop(play.seen.conversation, None)
-        scenario, arguments = followed or pick(play.seen.prompt)
+        scenario, arguments = followed or pick(play.seen.prompt, self.otherwise)
 
         async def act() -> None:
             try:

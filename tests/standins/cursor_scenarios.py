@@ -93,9 +93,9 @@ def scenario(play: Scenario) -> Scenario:
     return play
 
 
-def pick(prompt: str) -> tuple[Scenario, Arguments]:
-    """The scenario a prompt asks for; KeyError names one that does not exist."""
-    found = MARK.search(prompt)
+def pick(prompt: str, otherwise: str | None = None) -> tuple[Scenario, Arguments]:
+    """The scenario a prompt asks for, or else `otherwise` does; KeyError names one that does not exist."""
+    found = MARK.search(prompt) or MARK.search(otherwise or "")
     if found is None:
         return text, {}
     pairs = (pair.partition("=") for pair in found[2].split())
