@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app.account import open_keys
+from app.account import asking
 from app.cursor.client import RunFailed
 from app.cursor.frames import Me
 from app.keychain import KeyFile
@@ -87,7 +87,7 @@ def outside(tmp_path: Path, home: Path) -> Iterator[Pages]:
     """The pages of a new user, with nobody let in yet."""
     settings = Settings(data_dir=tmp_path / "data", origins=("http://tool.example",))
     bridge = Cursor(settings)
-    keys: Keys = open_keys(KeyFile(settings.data_dir / "key"), bridge)
+    keys = Keys(KeyFile(settings.data_dir / "key"), asking(bridge))
     app = build(settings, ADDRESS, bridge, keys=keys, file=File(tmp_path / "config/settings.json"))
     with TestClient(app, base_url=ADDRESS.url) as client:
         yield Pages(client, app.state.server, bridge)

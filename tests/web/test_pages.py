@@ -140,9 +140,8 @@ def test_settings_that_cannot_be_are_refused_and_stay_in_the_form(
     pages: Pages, field: str, value: str, words: str
 ) -> None:
     before = pages.state.preferences()
-    answer = pages.post(
-        "/app/settings", None, **{"port": "9001", "keep_logs": "3", "origins": "", field: value}
-    )
+    entered = {"port": "9001", "keep_logs": "3", "origins": "", field: value}
+    answer = pages.post("/app/settings", None, **entered)
     assert answer.status_code == 422
     assert words in answer.text.lower()
     assert "<b>" not in answer.text
