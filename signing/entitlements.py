@@ -9,6 +9,12 @@ from types import MappingProxyType
 Entitlements = Mapping[str, object]
 
 NONE: Entitlements = MappingProxyType({})
+"""What all but a JavaScript runtime gets, the app with its Python among it.
+
+PyObjC and ctypes make callbacks from C to Python with the system's libffi, which has signed code pages for
+them: nothing is written and then run (a test holds the packed modules to it). Library validation stays on,
+since one team signs all that is in the app.
+"""
 
 JIT: Entitlements = MappingProxyType(
     dict.fromkeys(
