@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.agents.formats import edit, parse, plain
-from app.agents.model import At, ConfigFile, Default, Drop, Head, Item, Own, Setting, Step, Take
+from app.agents.model import At, ConfigFile, Default, Drop, Fill, Head, Item, Own, Setting, Step, Take
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING", "__bool__": lambda self: False})()
 
@@ -108,6 +108,8 @@ def _install(root: Any, setting: Setting, fresh: bool) -> None:
                 _put(root, setting.at, setting.value)
         case Drop():
             _delete(root, setting.at, None)
+        case Fill() if get(root, setting.at) is MISSING:
+            _put(root, setting.at, setting.value)
         case Head() if fresh:
             _put(root, setting.at, setting.value)
 
@@ -207,7 +209,7 @@ def _is_ours(root: Any, setting: Own | Take) -> bool:
     current = get(root, setting.at)
     if isinstance(setting, Own):
         return current is not MISSING
-    return bool(plain(current) == setting.value)
+    return setting.mark and bool(plain(current) == setting.value)
 
 
 def _outdated(root: Any, setting: Setting) -> bool:
@@ -230,6 +232,8 @@ def _differs(root: Any, setting: Setting, fresh: bool) -> list[str]:
         case Default():
             current = get(root, setting.at)
             return [name_of(setting.at)] if not current or _is_outdated(current, setting) else []
+        case Fill():
+            return [name_of(setting.at)] if get(root, setting.at) is MISSING else []
         case Drop():
             return [name_of(setting.at)] if _outdated(root, setting) else []
     return []

@@ -20,6 +20,7 @@ _KNOWN = re.compile(
     r"(?:sk|pk|key|crsr|ghp|gho|ghs|glpat|xox[abp]|hf|gsk|r8|pplx|tvly|AIza|AKIA|eyJ)[-_A-Za-z0-9.]{16,}"
 )
 _IN_URL = re.compile(r"(?P<name>://[^\s/:@]*:)(?P<value>[^\s/@]+)(?=@)")
+_PLAIN = re.compile(r"[\d.eE+-]+|true|false|null|none", re.I)
 _STRING = re.compile(r'(?P<name>:\s*)(?P<value>"(?:[^"\\]|\\.)*")')
 
 
@@ -42,7 +43,7 @@ def mask(line: str, *, secret: bool = False) -> str:
 def _masked(found: re.Match[str]) -> str:
     value = found["value"]
     bare = value.strip().strip("\"'")
-    if bare == KEY or not bare:
+    if bare in ("", KEY) or _PLAIN.fullmatch(bare):
         return found[0]
     quote = value[0] if value[0] in "\"'" else ""
     return f"{found['name']}{quote}{MASK}{quote}"

@@ -14,7 +14,7 @@ from collections.abc import Callable, MutableMapping, MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.agents import jsonc
+from app.agents import jsonc, tables
 from app.agents.model import Format
 
 
@@ -55,7 +55,7 @@ def edit(text: str, format: Format, change: Callable[[Any], None], *, array: boo
     new = tree.render()
     normal = new if format == "json" else parse(unix, format, array=array).render()
     for candidate in (_merge(unix, normal, new), new):
-        if _reads_as(candidate, format, wanted, array):
+        if _reads_as(candidate, format, wanted, array=array):
             return _endings(text, candidate)
     raise Unreadable("it is written in a way that cannot be changed safely; change it by hand")
 
@@ -71,7 +71,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _reads_as(text: str, format: Format, wanted: Any, array: bool) -> bool:
+def _reads_as(text: str, format: Format, wanted: Any, *, array: bool) -> bool:
     try:
         return bool(plain(parse(text, format, array=array).root) == wanted)
     except Unreadable:
@@ -98,7 +98,21 @@ def _toml(text: str, array: bool) -> Tree:
         raise Unreadable(f"line {fault.line}, column {fault.col + 1}: {_toml_reason(fault)}") from fault
     except (TOMLKitError, ValueError) as fault:
         raise Unreadable(str(fault)) from fault
-    return Tree(document, lambda: tomlkit.dumps(document))
+    before = plain(document)
+    if array:
+        raise Unreadable("a list is expected")
+    return Tree(document, lambda: _toml_text(text, before, document))
+
+
+def _toml_text(text: str, before: Any, document: Any) -> str:
+    """Write the text with whole tables put at its end or cut out, or, for other changes, as tomlkit does."""
+    import tomlkit
+
+    wanted = plain(document)
+    with_tables = tables.replaced(text, before, wanted)
+    if _reads_as(with_tables, "toml", wanted, array=False):
+        return with_tables
+    return tomlkit.dumps(document)
 
 
 def _toml_reason(fault: Exception) -> str:
@@ -107,16 +121,13 @@ def _toml_reason(fault: Exception) -> str:
 
 def _yaml(text: str, array: bool) -> Tree:
     from ruamel.yaml import YAML
-    from ruamel.yaml.comments import CommentedMap
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 1_000_000
-    dash = re.search(
-        r"^([ ]*)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n(?:[ ]*(?:#[^\n]*)?\n)*([ ]*)-[ ]", text, re.M
-    )
-    offset = len(dash[2]) - len(dash[1]) if dash else 2
+    offset = _offset(text)
     yaml.indent(mapping=2, sequence=offset + 2, offset=offset)
     try:
         root = yaml.load(text)
@@ -127,16 +138,27 @@ def _yaml(text: str, array: bool) -> Tree:
     except (YAMLError, ValueError) as fault:
         raise Unreadable(str(fault).splitlines()[0]) from fault
     if root is None:
-        root = CommentedMap()
-        comments = text if text.strip() else ""
-        gap = "" if comments.endswith("\n") or not comments else "\n"
-        return Tree(root, lambda: comments + gap + _dump(yaml, root))
-    return Tree(root, lambda: _dump(yaml, root))
+        root = CommentedSeq() if array else CommentedMap()
+        return Tree(root, lambda: _comments(text) + (_dump(yaml, root) if root else ""))
+    return Tree(root, lambda: _dump(yaml, root) if root else _comments(text))
+
+
+def _offset(text: str) -> int:
+    """Give how far a YAML text's dashes stand in from what they belong to; 0 in a text that is a list."""
+    if re.match(r"(?:[ \t]*(?:#[^\n]*)?\n|---[^\n]*\n)*-[ ]", text):
+        return 0
+    owner = r"^([ ]*)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n"
+    dash = re.search(owner + r"(?:[ ]*(?:#[^\n]*)?\n)*([ ]*)-[ ]", text, re.M)
+    return len(dash[2]) - len(dash[1]) if dash else 2
+
+
+def _comments(text: str) -> str:
+    """Give the comments of a YAML text in which nothing else is, or will be."""
+    lines = (line for line in text.splitlines() if line.lstrip().startswith("#"))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _dump(yaml: Any, root: Any) -> str:
-    if not root:
-        return ""
     stream = io.StringIO()
     yaml.dump(root, stream)
     return stream.getvalue()

@@ -74,7 +74,19 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A setting that an agent has once, and that must be ours. Removal gives the former one back."""
+    """A setting that an agent has once, and that must be ours. Removal gives the former one back.
+
+    `mark` says that finding this value shows that it was us who set the agent up.
+    """
+
+    at: At
+    value: Any
+    mark: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A value in an entry of ours that must be there; which one is the agent's to change."""
 
     at: At
     value: Any
@@ -108,7 +120,7 @@ class Head:
     value: Any
 
 
-Setting = Own | Take | Default | Drop | Head
+Setting = Own | Take | Fill | Default | Drop | Head
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,12 +49,12 @@ def config_path(home: Home) -> Path:
     """Give the file that OpenCode reads last of its global ones, of those that are there."""
     if home.env.get("OPENCODE_CONFIG", "").startswith("/"):
         return Path(home.env["OPENCODE_CONFIG"])
-    return first_of(home.config / "opencode", "opencode.jsonc", "opencode.json")
+    return first_of(home.config / "opencode", "opencode.jsonc", "opencode.json", default="opencode.json")
 
 
-def first_of(folder: Path, *names: str) -> Path:
-    """Give the first of the files that exists, else the last."""
-    return next((folder / name for name in names if (folder / name).exists()), folder / names[-1])
+def first_of(folder: Path, *names: str, default: str) -> Path:
+    """Give the first of the files that exists, else the default one."""
+    return next((folder / name for name in names if (folder / name).exists()), folder / default)
 
 
 def _files(home: Home, target: Target) -> tuple[ConfigFile, ...]:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from app.agents import opencode
+from app.agents import aider, cline, codex, continue_, kilo, opencode, pi, roo, vscode
 from app.agents.model import Agent
 from app.errors import AppError
 
-AGENTS: tuple[Agent, ...] = (opencode.AGENT,)
+AGENTS: tuple[Agent, ...] = (
+    opencode.AGENT,
+    codex.AGENT,
+    vscode.AGENT,
+    cline.AGENT,
+    kilo.AGENT,
+    pi.AGENT,
+    continue_.AGENT,
+    aider.AGENT,
+    roo.AGENT,
+)
 
 
 def find(name: str) -> Agent:

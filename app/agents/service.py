@@ -116,13 +116,13 @@ class Service:
     def view(self, name: str) -> AgentView:
         """Look at one agent; what cannot be read is a status, not an error."""
         agent = find(name)
-        files = agent.files(self.home, self.target)
+        paths: tuple[Path, ...] = ()
         try:
+            paths = tuple(file.path for file in agent.files(self.home, self.target))
             look = self._look(agent)
             state, sentence = _status(look.all, found=detect.sign(agent.signs(self.home), self.home))
         except AppError as error:
             state, sentence = "unreadable", f"{error}."
-        paths = tuple(file.path for file in files)
         actions = (*_actions(state), *(("undo",) if self._undoable(agent) else ()))
         return AgentView(agent.name, agent.title, state, sentence, paths, actions, agent.after, agent.website)
 
