@@ -91,18 +91,22 @@ def warn_on_stderr() -> None:
 
 
 class _Private(RotatingFileHandler):
-    """Opens its files for this user only, and counts what it writes instead of asking the disk each time."""
+    """Opens its files for this user only, and counts what it writes instead of asking the disk each time.
+
+    Lines go to the system whole and at once. Where the disk is full they are lost: the server goes on.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, to a new file if this one would become too long."""
         try:
-            line = self.format(record) + "\n"
+            line = f"{self.format(record)}\n".encode()
             if self._written + len(line) > self.maxBytes:
                 self.doRollover()
-            assert self.stream is not None
-            self.stream.write(line)
-            self.stream.flush()
-            self._written += len(line)
+            file: Any = self.stream or self._open()
+            self.stream = file
+            self._written += file.write(line)
+        except OSError:
+            return
         except Exception:  # as every handler does
             self.handleError(record)
 
@@ -110,7 +114,7 @@ class _Private(RotatingFileHandler):
         def opener(path: str, flags: int) -> int:
             return os.open(path, flags, 0o600)
 
-        stream = open(self.baseFilename, self.mode, encoding="utf-8", opener=opener)  # noqa: SIM115
+        stream = open(self.baseFilename, "ab", buffering=0, opener=opener)  # noqa: SIM115
         self._written = stream.tell()
         return stream
 

@@ -95,13 +95,23 @@ def run(settings: Settings, *, host: str, port: int | None, linked: bool = False
 
             server.around = attach(state)
         stack.enter_context(_stopping(server))
-        place.publish(address.url, state.token)
+        with _at_any_rate():
+            place.publish(address.url, state.token)
         if wanted not in (0, address.port):
             _say(f"Port {wanted} is busy; using {address.port} instead.")
         _say(f"{NAME} {version()} on {address.url}/v1")
         server.run(sockets=[listener])
     if not server.started:
         raise AppError("the server did not start")
+
+
+@contextlib.contextmanager
+def _at_any_rate() -> Iterator[None]:
+    """Serve even if the block fails, as on a full disk: requests can be answered all the same."""
+    try:
+        yield
+    except AppError as error:
+        log.warning("%s", error)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from app.errors import AppError
 from app.instance import ALREADY_RUNNING, FILE, Running, claim, find
 from app.settings import Settings
 from tests.app.conftest import ROOT, environment_of, served
+from tests.app.disks import on_a_disk
 
 
 def test_there_is_none(tmp_path: Path) -> None:
@@ -102,6 +103,52 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AppError, match="cannot make"), claim(tmp_path / "file" / "data"):
         pass
+
+
+def test_a_disk_that_can_only_be_read(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from app.errors import AppError; from app.instance import claim\n"
+        "try:\n    with claim(Path(sys.argv[1]) / 'data'): print('claimed')\n"
+        "except AppError as error: print(error)\n"
+    )
+    done = on_a_disk(tmp_path, "ro", script)
+    assert done.stdout == (
+        f"cannot make {tmp_path}/data: Read-only file system: "
+        "that disk can only be read; set API_FOR_CURSOR_DATA_DIR to a folder elsewhere\n"
+    )
+
+
+def test_a_full_disk_does_not_keep_the_server_from_answering(
+    bridgeless: dict[str, str], tmp_path: Path
+) -> None:
+    script = """
+import asyncio, os, sys, threading, urllib.request
+from pathlib import Path
+folder = Path(sys.argv[1])
+(folder / "data").mkdir(mode=0o700)
+(folder / "data/server.lock").touch()
+with (folder / "filler").open("wb", buffering=0) as filler:
+    try:
+        while filler.write(bytes(4096)): pass
+    except OSError: pass
+from app.server import serve
+from app.settings import from_environment
+def ask():
+    url = f"http://127.0.0.1:{os.environ['API_FOR_CURSOR_PORT']}/health"
+    for _ in range(600):
+        try: print(urllib.request.urlopen(url).status); break
+        except OSError: __import__("time").sleep(0.05)
+    os.kill(os.getpid(), 15)
+threading.Thread(target=ask).start()
+serve.run(from_environment(), host="127.0.0.1", port=None)
+"""
+    environment = {**bridgeless, "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = on_a_disk(tmp_path, "size=64k", script, environment)
+    assert done.stdout == "200\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_address_for_agents(tmp_path: Path) -> None:

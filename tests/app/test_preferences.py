@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from hypothesis import strategies as st
 from app.errors import AppError
 from app.preferences import FILE, NAMES, File, Loaded, Preferences, origin
 from app.settings import Settings, default_config_dir, from_environment
-from tests.app.conftest import ROOT
+from tests.app.disks import on_a_disk
 
 
 @pytest.fixture
@@ -204,14 +202,7 @@ print(settings.load().preferences.port, key.read().key, sorted(os.listdir(folder
 
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     """On a disk of 64 KB that really is full."""
-    mount = 'mount -t tmpfs -o size=64k none "$1" && exec "$2" -c "$3" "$1"'
-    argv = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", str(tmp_path), sys.executable]
-    try:
-        done = subprocess.run([*argv, IN_A_FULL_DISK], cwd=ROOT, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("needs unshare")
-    if (done.returncode != 0 and "unshare" in done.stderr + done.stdout) or "mount:" in done.stderr:
-        pytest.skip(f"this machine lets nobody mount: {done.stderr}")
+    done = on_a_disk(tmp_path, "size=64k", IN_A_FULL_DISK)
     one, other, after = done.stdout.splitlines()
     assert one == (
         f"cannot write {tmp_path}/settings.json: No space left on device: "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import plistlib
+import socket
 import subprocess
 import sys
 from contextlib import closing
@@ -205,6 +207,16 @@ def test_mistakes_are_one_clear_message(
     assert done.returncode != 0
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_only_the_system_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Guarded(socket.socket):
+        def bind(self, address: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", Guarded)
+    with pytest.raises(AppError, match=r"cannot listen on 127\.0\.0\.1:80: Permission denied: ports below"):
+        listen("127.0.0.1", 80)
 
 
 def test_the_start_loads_nothing_that_only_requests_need() -> None:
