@@ -12,7 +12,6 @@ from packaging.utils import canonicalize_name
 
 from release.inputs.bridge import read_lock
 from release.sbom import cyclonedx, javascript, native, python
-from release.sbom.part import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +36,27 @@ def compose(app: Path, subject: cyclonedx.Subject, made_from: Ingredients) -> by
 
     Raises PartsFault for anything in the app that cannot be accounted for.
     """
-    return cyclonedx.render(subject, parts(app, subject.arch, made_from), roots(made_from))
-
-
-def parts(app: Path, arch: str, made_from: Ingredients) -> tuple[Part, ...]:
-    """Return everything in the app that is not ours."""
     note = json.loads(made_from.inputs_note.read_text("utf-8"))
-    return (
-        *python.parts(app, made_from.site_packages, made_from.lock, arch=arch),
-        *javascript.parts(made_from.bridge_packages, read_lock(made_from.bridge_lock)),
-        *native.parts(app, note, arch=arch),
-    )
+    lock = read_lock(made_from.bridge_lock)
+    packages = python.parts(app, made_from.site_packages, made_from.lock, arch=subject.arch)
+    bridge = javascript.parts(made_from.bridge_packages, lock)
+    rest = native.parts(app, note, arch=subject.arch)
+    asked = _wishes(made_from.wishes)
+    roots = [each.purl for each in packages if each.name in asked]
+    roots += [
+        javascript.purl_of(path, lock) for path in _direct(made_from) if path in made_from.bridge_packages
+    ]
+    roots += [each.purl for each in rest if each.name in native.RUNTIMES]
+    return cyclonedx.render(subject, [*packages, *bridge, *rest], roots)
 
 
-def roots(made_from: Ingredients) -> tuple[str, ...]:
-    """Return the names that our own code asks for: app.in, the bridge's package.json, and the runtimes."""
-    lines = made_from.wishes.read_text("utf-8").splitlines()
-    wishes = [line.partition("#")[0].strip() for line in lines]
-    asked = [canonicalize_name(Requirement(wish).name) for wish in wishes if wish]
+def _wishes(path: Path) -> set[str]:
+    """Return the names in app.in: the Python packages that our own code asks for."""
+    lines = (line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines())
+    return {canonicalize_name(Requirement(line).name) for line in lines if line}
+
+
+def _direct(made_from: Ingredients) -> list[str]:
+    """Return the packages that the bridge itself asks for, as the lock file names them."""
     package = json.loads(made_from.bridge_lock.with_name("package.json").read_bytes())
-    runtimes = (native.PYTHON, native.BUN, native.SPARKLE, native.STUB)
-    return (*asked, *package["dependencies"], *runtimes)
+    return [f"node_modules/{name}" for name in package["dependencies"]]

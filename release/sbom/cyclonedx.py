@@ -38,7 +38,7 @@ class Subject:
 
 
 def render(subject: Subject, parts: Sequence[Part], roots: Collection[str]) -> bytes:
-    """Return the document. `roots` are the names of the parts that our own code asks for.
+    """Return the document. `roots` are the purls of the parts that our own code asks for.
 
     The serial number is made from the content, the time is the release's own, nothing names an address.
     """
@@ -73,18 +73,18 @@ def _bom(subject: Subject, parts: Sequence[Part], roots: Collection[str], serial
     from cyclonedx.model.lifecycle import LifecyclePhase, PredefinedLifecycle
 
     root = _root(subject)
-    components = {part.name: _component(part) for part in parts}
+    components = {part.purl: _component(part) for part in parts}
     if len(components) != len(parts):
-        raise PartsFault("two parts have the same name", details=tuple(sorted(part.name for part in parts)))
+        raise PartsFault("a part is listed twice", details=tuple(sorted(part.purl for part in parts)))
     metadata = BomMetaData(
         component=root,
         timestamp=datetime.fromtimestamp(subject.epoch, UTC),
         lifecycles=[PredefinedLifecycle(LifecyclePhase.BUILD)],
     )
     bom = Bom(serial_number=serial, metadata=metadata, components=components.values())
-    bom.register_dependency(root, [components[name] for name in roots if name in components])
+    bom.register_dependency(root, [components[purl] for purl in roots])
     for part in parts:
-        bom.register_dependency(components[part.name], [components[name] for name in part.needs])
+        bom.register_dependency(components[part.purl], [components[purl] for purl in part.needs])
     return bom
 
 

@@ -21,22 +21,36 @@ def parts(packages: Sequence[str], lock: Mapping[str, Mapping[str, Any]]) -> tup
         raise Fault(
             "the bridge holds what is not in its lock file", details=tuple(strange), status=Exit.BUNDLE
         )
-    names = {path: _name(path) for path in packages}
-    return tuple(_part(path, lock[path], set(names.values())) for path in sorted(packages))
+    return tuple(_part(path, lock, packages) for path in sorted(packages))
 
 
-def _part(path: str, entry: Mapping[str, Any], present: set[str]) -> Part:
-    name, version = _name(path), str(entry["version"])
+def purl_of(path: str, lock: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the purl of the package at a place of the lock file."""
+    return npm(_name(path), str(lock[path]["version"]))
+
+
+def _part(path: str, lock: Mapping[str, Mapping[str, Any]], present: Sequence[str]) -> Part:
+    entry, name = lock[path], _name(path)
+    found = (_resolved(path, each, lock) for each in sorted(entry.get("dependencies", {})))
     return Part(
         name=name,
-        version=version,
-        purl=npm(name, version),
+        version=str(entry["version"]),
+        purl=purl_of(path, lock),
         licence=_licence(name, str(entry.get("license", ""))),
         places=(BRIDGE,),
         digests=(str(entry["integrity"]),),
-        origin=npm(name, version),
-        needs=tuple(sorted(set(entry.get("dependencies", {})) & present)),
+        origin=purl_of(path, lock),
+        needs=tuple(purl_of(each, lock) for each in found if each in present),
     )
+
+
+def _resolved(path: str, name: str, lock: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return where a package finds another: in its own folder, or in one above."""
+    while path:
+        if (inside := f"{path}/{_MODULES}{name}") in lock:
+            return inside
+        path = path.rpartition(f"/{_MODULES}")[0]
+    return f"{_MODULES}{name}"
 
 
 def _name(path: str) -> str:

@@ -21,6 +21,7 @@ PYTHON: Final = "Python"
 BUN: Final = "Bun"
 SPARKLE: Final = "Sparkle"
 STUB: Final = "py2app"
+RUNTIMES: Final = (PYTHON, BUN, SPARKLE, STUB)
 BUN_PLACE: Final = "Contents/Helpers/bun"
 SPARKLE_PLACE: Final = "Contents/Frameworks/Sparkle.framework"
 _BUN_VERSION: Final = re.compile(rb"\b(\d+\.\d+\.\d+)\+[0-9a-f]{9}\b")
@@ -57,7 +58,7 @@ def parts(app: Path, note: Mapping[str, Any], *, arch: str) -> tuple[Part, ...]:
     pins = note["pins"]
     libraries = tuple(_libraries(app))
     return (
-        _python(app, pins, note["python"], tuple(each.name for each in libraries)),
+        _python(app, pins, note["python"], tuple(each.purl for each in libraries)),
         *libraries,
         _bun(app, pins, arch),
         _sparkle(app, pins),

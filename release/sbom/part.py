@@ -18,7 +18,7 @@ class Part:
 
     `purl` names it for good. `digests` are those of the files that it may have been taken from, by the lock
     or pin in force (`sha256:<hex>` or `sha512-<base64>`), `origin` is that file's purl. `places` are paths
-    below the .app; a path may go on inside a ZIP file. `needs` are names of other parts.
+    below the .app; a path may go on inside a ZIP file. `needs` are purls of other parts.
     """
 
     name: str

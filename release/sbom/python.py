@@ -41,17 +41,17 @@ def parts(app: Path, site_packages: Path, lock: Path, *, arch: str) -> tuple[Par
     _require_owned(found, frozenset[str]().union(*present.values()))
     tops = [top for stems in present.values() for top in {_top(stem) for stem in stems}]
     shared = frozenset(top for top in tops if tops.count(top) > 1)
-    digests, names = locked(lock), {_name(each) for each in present}
+    digests, purls = locked(lock), {_name(each): pypi(_name(each), each.version) for each in present}
     return tuple(
         Part(
             name=_name(each),
             version=each.version,
-            purl=pypi(_name(each), each.version),
+            purl=purls[_name(each)],
             licence=licence(each),
             places=_places(stems, found, shared),
             digests=digests.get((_name(each), each.version), ()),
-            origin=pypi(_name(each), each.version),
-            needs=tuple(sorted(_needs(each, arch) & names)),
+            origin=purls[_name(each)],
+            needs=tuple(purls[name] for name in sorted(_needs(each, arch) & purls.keys())),
         )
         for each, stems in sorted(present.items(), key=lambda pair: _name(pair[0]))
     )
