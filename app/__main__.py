@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from app.agents import cli as agents
-from app.cli import desktop, doctor, key, status
+from app.cli import desktop, doctor, key, pages, status
 from app.errors import AppError
 from app.preferences import DEFAULT_PORT
 from app.settings import DEFAULT_HOST, from_environment
@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     key.add(commands)
     agents.add(commands)
     status.add(commands)
+    pages.add(commands)
     doctor.add(commands)
     desktop.add(commands)
     bridge = commands.add_parser("bridge", help="run only the bridge, for another server; see docs/app.md")

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.agents.here import service
+from app.agents.home import Home
 from app.agents.model import Action
 from app.agents.registry import AGENTS
 from app.agents.service import AgentView, Preview, Service
@@ -73,6 +74,11 @@ class Offer:
     problem: str = ""
 
 
+def at_home(text: str) -> str:
+    """Write the user's home as people do."""
+    return text.replace(f"{Home().path}/", "~/")
+
+
 def setup(state: State) -> Service:
     """Give Agent Setup for this server."""
     return service(f"{state.address.url}/v1")
@@ -94,7 +100,7 @@ def line_of(view: AgentView) -> AgentLine:
         view.title,
         WORDS.get(view.state, view.state),
         TONES.get(view.state, "calm"),
-        view.sentence,
+        at_home(view.sentence),
         {"update": "Update", "install": "Set up", "look": "Details"}[verb],
         view.state != "not found",
     )
@@ -184,7 +190,9 @@ def _offer(service: Service, view: AgentView, word: str) -> Offer:
 
 
 def _files(preview: Preview) -> list[DiffFile]:
-    return [DiffFile(str(file.path), tuple(_lines(file.diff))) for file in preview.files if file.diff]
+    return [
+        DiffFile(at_home(str(file.path)), tuple(_lines(file.diff))) for file in preview.files if file.diff
+    ]
 
 
 def _lines(diff: str) -> list[DiffLine]:

@@ -28,7 +28,6 @@ from tests.web.browser import Site, Theme, chromium, site, until_ready, window
 ROOT = Path(__file__).resolve().parents[2]
 LIVED_IN = (".config/opencode/opencode.json", ".codex/config.toml", ".aider.conf.yml")
 KEY = "key_for_pictures_4f2a"
-COLOURS = 200
 
 
 def live_in(home: Path, data: Path, config: Path) -> None:
@@ -63,6 +62,9 @@ def take(browser: Browser, site: Site, cursor: CursorStandIn, theme: Theme, fold
         page.goto(site.link())
         page.wait_for_url(re.compile(r"/app/$"))
         until_ready(page)
+        page.get_by_role("button", name="Check it").click()
+        expect(page.get_by_text("accepted by Cursor")).to_be_visible()
+        page.locator(".toast").evaluate_all("all => all.forEach(one => one.remove())")
         shoot(page, folder / f"app-status-{theme}.png")
         page.goto(f"{site.url}/app/agents")
         shoot(page, folder / f"app-agents-{theme}.png")
@@ -110,11 +112,12 @@ def _talk(page: Page) -> None:
 
 
 def shoot(page: Page, path: Path) -> None:
-    """Keep a picture, in as many colours as it takes and no more."""
+    """Keep a picture."""
     page.mouse.move(0, 0)
     page.wait_for_load_state("load")
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    palette = taken.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)  # a third of the size
+    palette.save(path, optimize=True)
 
 
 def main(folder: Path) -> None:

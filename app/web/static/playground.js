@@ -72,9 +72,11 @@ async function answer(shown) {
   return { first, took: performance.now() - began, usage };
 }
 
+const time = (ms) => (ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`);
+
 function summary({ first, took, usage }) {
-  const parts = [`${(took / 1000).toFixed(1)} s`];
-  if (first !== null) parts.push(`first words after ${(first / 1000).toFixed(1)} s`);
+  const parts = [time(took)];
+  if (first !== null) parts.push(`first words after ${time(first)}`);
   if (usage) parts.push(`${usage.prompt_tokens} + ${usage.completion_tokens} tokens`);
   if (usage?.cost) parts.push(`$${usage.cost.total_usd.toFixed(5)}`);
   return parts.join(" · ");
