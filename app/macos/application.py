@@ -40,16 +40,14 @@ def run(load: Callable[[], Preferences]) -> None:
         raise AppError("this is not the packaged app", cure="use serve")
     if system.summon_other_copy():
         return
-    signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # Python's own waits for Python code to run; here AppKit does
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python would answer when Python code runs next, if ever
     NSApplication.sharedApplication()
     application = Application(bundle, load)
     NSApp().setDelegate_(application.delegate)
     runEventLoop()
 
 
-class Delegate(NSObject):  # type: ignore[misc]
+class AFCApplicationDelegate(NSObject):  # type: ignore[misc]
     """What AppKit tells: NSApplicationDelegate, NSWindowDelegate, UNUserNotificationCenterDelegate, menus."""
 
     application: Application
@@ -96,7 +94,7 @@ class Application:
         self._bundle = bundle
         self._load = load
         self._trouble = place.trouble(Path(str(bundle.bundlePath())))
-        self.delegate = Delegate.alloc().init()
+        self.delegate = AFCApplicationDelegate.alloc().init()
         self.delegate.application = self
         self._window = Window(self.delegate)
         self._updater: Updater | None = None

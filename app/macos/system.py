@@ -8,6 +8,7 @@ from typing import Any
 from AppKit import (
     NSAlert,
     NSAlertFirstButtonReturn,
+    NSApp,
     NSPasteboard,
     NSPasteboardTypeString,
     NSRunningApplication,
@@ -109,6 +110,7 @@ def summon_other_copy() -> bool:
 
 def ask(title: str, text: str, yes: str, no: str) -> bool:
     """Ask the user, and wait for the answer."""
+    NSApp().activateIgnoringOtherApps_(True)
     alert = NSAlert.alloc().init()
     alert.setMessageText_(title)
     alert.setInformativeText_(text)

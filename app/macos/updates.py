@@ -35,7 +35,7 @@ for _selector, (_result, *_arguments) in TYPES.items():
     )
 
 
-class Delegate(NSObject):  # type: ignore[misc]
+class AFCUpdaterDelegate(NSObject):  # type: ignore[misc]
     """What Sparkle asks and tells: SPUUpdaterDelegate and SPUStandardUserDriverDelegate.
 
     Sparkle ends the app like a user who quits it, and waits: applicationShouldTerminate: stops the server
@@ -77,7 +77,7 @@ class Updater:
         self, framework: str, *, automatic: bool, channel: Callable[[], str], happen: Callable[[Event], None]
     ) -> None:
         objc.loadBundle("Sparkle", {}, bundle_path=framework, scan_classes=False)
-        self._delegate = Delegate.alloc().init()  # Sparkle holds it weakly
+        self._delegate = AFCUpdaterDelegate.alloc().init()  # Sparkle holds it weakly
         self._delegate.channel = channel
         self._delegate.happen = happen
         self._controller = (

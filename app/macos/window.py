@@ -36,7 +36,7 @@ STYLE = (
 SIZE, SMALLEST = (980.0, 720.0), (360.0, 480.0)  # points
 
 
-class Browsing(NSObject):  # type: ignore[misc]
+class AFCBrowsingDelegate(NSObject):  # type: ignore[misc]
     """What WebKit asks: WKNavigationDelegate and WKUIDelegate."""
 
     own = ""
@@ -64,7 +64,7 @@ class Window:
 
     def __init__(self, delegate: Any) -> None:
         self._delegate = delegate
-        self._browsing = Browsing.alloc().init()
+        self._browsing = AFCBrowsingDelegate.alloc().init()
         self._window: Any = None
         self._web: Any = None
 

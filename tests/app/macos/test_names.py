@@ -173,6 +173,18 @@ def test_delegates_implement_what_exists(known: Known, headers: str) -> None:
         assert selector in OWN_ACTIONS or selector in known.methods or selector in from_sparkle, selector
 
 
+def test_classes_have_names_that_nothing_else_in_the_process_has() -> None:
+    """The Objective-C runtime has one name space; PyObjC refuses a second class of a name."""
+    owners = [
+        owner.name
+        for _, tree in trees()
+        for owner in ast.walk(tree)
+        if isinstance(owner, ast.ClassDef) and any(_is_nsobject(base) for base in owner.bases)
+    ]
+    assert len(owners) == len(set(owners)) == 3
+    assert all(name.startswith("AFC") for name in owners)
+
+
 def test_what_gives_an_error_beside_its_result_does_so_in_python_too(known: Known) -> None:
     """The bridge gives (done, error) only where it knows that the last argument is for output."""
     found = [selector_of(call) for _, call in calls() if "Error:" in selector_of(call)]

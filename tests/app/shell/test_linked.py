@@ -264,3 +264,11 @@ def test_the_server_does_not_outlive_a_shell_that_is_killed(tmp_path: Path) -> N
     while not gone(int(number)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_elsewhere_there_is_no_desktop(tmp_path: Path) -> None:
+    if sys.platform == "darwin":
+        pytest.skip("here there is")
+    argv = [sys.executable, "-m", "app", "desktop"]
+    done = subprocess.run(argv, env=environment(tmp_path), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "the menu bar and the window are for a Mac: use serve\n")
