@@ -165,7 +165,7 @@ def sbom(version: str, build: str, *changes: Part) -> bytes:
         *changes,
     ]
     subject = cyclonedx.Subject("Tiny", version, build, "com.example.tiny", "arm64", "Nobody", 1_767_225_600)
-    return cyclonedx.render(subject, parts, [part.name for part in parts])
+    return cyclonedx.render(subject, parts, [part.purl for part in parts])
 
 
 def statements(release: Release, *, image: str = "", document: bytes = b"", kind: str = "") -> bytes:
