@@ -63,7 +63,7 @@ def _provenance_needs(job: Job) -> Needs:
 
     return Needs(
         files=[job.root / lock for lock in LOCKS],
-        settings={"key": eddsa.public_key(job.services.signing_key), "channel": job.config.feed.channel},
+        settings={"key": eddsa.public_key(job.services.signing_key)},
         tools=tools("securesystemslib"),
         code=["release/provenance.py", "signing/dsse.py"],
         after=["inputs", "sbom", "staple"],
@@ -92,8 +92,7 @@ def _build(job: Job, image: str) -> Build:
             "build": job.version.build,
             "arch": job.config.app.arch,
             "profile": job.config.profile_name,
-            "channel": job.config.feed.channel,
-        },
+        },  # not the channel: a build may move from beta to everybody, its statements stay as they are
         environment={"python": job.python, "sourceDateEpoch": str(epoch), **tools("py2app", "dmgbuild")},
         resources=_resources(job),
         builder=made.builder(os.environ, rehearsal=rehearsal),
