@@ -115,9 +115,7 @@ def shoot(page: Page, path: Path) -> None:
     """Keep a picture."""
     page.mouse.move(0, 0)
     page.wait_for_load_state("load")
-    taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    palette = taken.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)  # a third of the size
-    palette.save(path, optimize=True)
+    Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(path, optimize=True)
 
 
 def main(folder: Path) -> None:

@@ -52,15 +52,15 @@ addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form.waiting")) form.classList.remove("waiting");
 });
 
-document.addEventListener("htmx:after:swap", () => {
+document.addEventListener("htmx:after:swap", (event) => {
+  if (event.detail.ctx.request.method !== "POST") return; // a look at the state disturbs nobody
   hear();
   if (document.activeElement && document.activeElement !== document.body) return;
   const main = document.getElementById("main");
   (main.querySelector("[autofocus]") ?? main).focus({ preventScroll: true });
 });
 document.addEventListener("htmx:error", (event) => {
-  const quiet = event.detail?.ctx?.request?.method === "GET"; // a look at the state, which is repeated
-  if (!quiet) toast("The app does not answer. Does it still run?");
+  if (event.detail.ctx?.request.method === "POST") toast("The app does not answer. Does it still run?");
 });
 
 hear();
