@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from release.progress import seconds_text
+
+MACS = "who is offered what"  # one row for each kind of Mac: counted, not named
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +22,7 @@ NOT_CHECKED = {
         "Gatekeeper, codesign and hdiutil: only a Mac has them",
         "the real bucket and the public site: a local S3 server stood in",
     ),
-    "production": ("Gatekeeper on a user's Mac: ./invoke doctor on a Mac does that",),
+    "production": ("Gatekeeper on a user's Mac: ./invoke verify --profile production on a Mac does that",),
 }
 
 
@@ -68,11 +71,17 @@ def _verified(done: Done, console: Console) -> None:
     if not done.places.verification.is_file():
         return
     rows = json.loads(done.places.verification.read_text("utf-8"))["rows"]
-    for row in rows:
-        mark = {True: "[green]verified[/]   ", False: "[red]failed[/]     ", None: "[yellow]not checked[/]"}[
-            row["ok"]
-        ]
-        console.print(f"  {mark} {row['name']}: {row['detail']}", highlight=False)
+    for group, checks in groupby(rows, key=lambda row: row["group"]):
+        found = list(checks)
+        passed = ", ".join(row["name"] for row in found if row["ok"] and group != MACS)
+        count = sum(row["ok"] is True for row in found)
+        console.print(
+            f"  [green]verified[/]    {group}: {passed or f'{count} kinds of Macs'}", highlight=False
+        )
+        for row in found:
+            if row["ok"] is None:
+                detail = row["detail"].removeprefix("not checked: ")
+                console.print(f"  [yellow]not checked[/] {row['name']}: {detail}", highlight=False)
 
 
 def dry_run(done: Done, console: Console) -> None:
