@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from errors import Exit, Fault
 
 FORMAT = 1
+MACS = "who is offered what"  # the group with a row for each kind of Mac
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from appcast.feed import Feed, Item, highest
 from commands import Runner
-from release.verification import Check, OwnTools, Tools, Verification
+from release.verification import MACS, Check, OwnTools, Tools, Verification
 from release.verify import downloads, hosts, keys, manifests, pages
 from release.verify import feed as feeds
 from release.verify.expected import Expected
@@ -95,7 +95,7 @@ class _Run:
         self._feed(judges, rows)
         yield rows
         yield from self._images(judges)
-        macs = Rows("who is offered what")
+        macs = Rows(MACS)
         hosts.check(found, self.public.feed, inspected, macs)
         yield macs
         yield self._pages(judges)

@@ -108,7 +108,8 @@ def test_a_fresh_checkout_is_released(checkout: Checkout) -> None:
     checks = json.loads((folder / "verification.json").read_text())["rows"]
     assert len(checks) >= 10
     assert all(check["ok"] is not False for check in checks)
-    assert sum(check["ok"] is True for check in checks) >= 15
+    passed = {check["name"] for check in checks if check["ok"]}
+    assert passed >= {"app signature", "download button", "feed lint", "materials in the app", "provenance"}
 
 
 def test_output_says_that_it_is_a_rehearsal_and_what_was_not_checked(checkout: Checkout) -> None:
