@@ -12,7 +12,7 @@ from app.cli import desktop, doctor, key, pages, status
 from app.errors import AppError
 from app.preferences import DEFAULT_PORT
 from app.settings import DEFAULT_HOST, from_environment
-from app.version import NAME, version
+from app.version import NAME, command, version
 
 EPILOG = """environment, which goes before the settings:
   CURSOR_API_KEY                    your Cursor API key, in place of the stored one
@@ -27,7 +27,7 @@ docs/app.md has them all.
 def parser() -> argparse.ArgumentParser:
     """Make the command line's parser."""
     top = argparse.ArgumentParser(
-        prog="python -m app",
+        prog=command(),
         description=f"{NAME}: Cursor's models behind an OpenAI-compatible API on this machine.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

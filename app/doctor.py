@@ -24,7 +24,7 @@ from app.instance import Running
 from app.keys import Unchecked, hint
 from app.preferences import FILE, File, Loaded
 from app.settings import Settings
-from app.version import version
+from app.version import command, version
 
 LEAST_SPACE = 200 * 1024 * 1024  # bytes free; logs and the bridge's folder need less
 EARLIEST = 1_767_225_600  # 2026-01-01: no clock that is right shows a time before this was written
@@ -109,7 +109,7 @@ def clock(now: float) -> Finding:
 def other(running: Running | None) -> Finding:
     """See if a server runs."""
     if running is None:
-        return Finding("server", "note", "none runs", "python -m app serve")
+        return Finding("server", "note", "none runs", command("serve"))
     if running.health() is None:
         said = f"process {running.pid} runs, but does not answer at {running.url}"
         return Finding("server", "failed", said, "end that process and start it again")
@@ -171,9 +171,9 @@ async def key(settings: Settings, bridge: Bridge, *, offline: bool) -> Finding:
     keys = open_keys(settings, bridge)
     held = await keys.read()
     if held.state == "locked":
-        return Finding("key", "failed", f"locked in {held.source}", "python -m app key unlock")
+        return Finding("key", "failed", f"locked in {held.source}", command("key unlock"))
     if held.key is None:
-        return Finding("key", "failed", "there is none", "python -m app key set")
+        return Finding("key", "failed", "there is none", command("key set"))
     said = f"{hint(held.key)} in {held.source}"
     if offline or bridge.state != "ready":
         return Finding("key", "ok", f"{said}, not checked")
@@ -182,7 +182,7 @@ async def key(settings: Settings, bridge: Bridge, *, offline: bool) -> Finding:
     except Unchecked as error:
         return Finding("key", "failed", f"{said}: {error.what}", "see if this machine reaches cursor.com")
     except AppError as error:
-        return Finding("key", "failed", f"{said}: {error.what}", "python -m app key set")
+        return Finding("key", "failed", f"{said}: {error.what}", command("key set"))
     return Finding("key", "ok", f"{said}, of {owner.email or owner.name or 'a team'}")
 
 

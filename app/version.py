@@ -1,9 +1,10 @@
-"""Which version this is: the bundle's when packaged, else that it runs from source."""
+"""Which version this is, and how it is called: as packaged, or from source."""
 
 from __future__ import annotations
 
 import os
 import plistlib
+import shlex
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,13 @@ def read_version(resource_folder: Path | None) -> str:
         return str(plist["CFBundleShortVersionString"])
     except (OSError, plistlib.InvalidFileException, KeyError, ValueError):
         return FROM_SOURCE
+
+
+def command(words: str = "") -> str:
+    """Give the line for a shell that runs one of our commands: `python -m app …`, or the packaged program."""
+    folder = resources()
+    program = "python -m app" if folder is None else shlex.quote(str(folder.parent / "MacOS" / NAME))
+    return f"{program} {words}".rstrip()
 
 
 @cache

@@ -15,6 +15,7 @@ from app.errors import AppError
 from app.keychain import VARIABLE
 from app.keys import WHERE, Account, Keys, Unchecked, hint
 from app.settings import Settings, from_environment
+from app.version import command
 
 LONGEST_INPUT = 10_000  # characters; what is longer is some other file
 
@@ -114,8 +115,8 @@ def _sentence(keys: Keys) -> str:
     if held.state == "present":
         return f"The key {hint(held.key)} is kept in {held.source}."
     if held.state == "locked":
-        return f"The key is locked in {held.source}: python -m app key unlock"
-    return f"There is no key in {held.source}: python -m app key set"
+        return f"The key is locked in {held.source}: {command('key unlock')}"
+    return f"There is no key in {held.source}: {command('key set')}"
 
 
 async def _unlock(settings: Settings) -> int:

@@ -11,15 +11,15 @@ from typing import Any
 from app import instance
 from app.instance import Running
 from app.settings import from_environment
+from app.version import command
 
 MEANINGS = {
-    "ready": "ready",
-    "needs_api_key": "it needs a Cursor API key: python -m app key set",
-    "needs_unlock": "its key is locked: python -m app key unlock",
-    "sdk_bridge_missing": "it has nothing to run the bridge in: python -m app doctor",
-    "sdk_bridge_starting": "the bridge to Cursor is starting",
-    "sdk_bridge_failed": "the bridge to Cursor does not start: python -m app doctor",
+    "needs_api_key": ("it needs a Cursor API key", "key set"),
+    "needs_unlock": ("its key is locked", "key unlock"),
+    "sdk_bridge_missing": ("it has nothing to run the bridge in", "doctor"),
+    "sdk_bridge_failed": ("the bridge to Cursor does not start", "doctor"),
 }
+"""What a status of /health means where something is to be done, and the command for it."""
 NOT_RUNNING = 1
 
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 def describe(running: Running | None, health: dict[str, Any] | None, now: float) -> str:
     """Give what is printed: lines of a name and what there is to say."""
     if running is None:
-        return "Not running. Start it with: python -m app serve\n"
+        return f"Not running. Start it with: {command('serve')}\n"
     rows = [
         ("address", f"{running.url}/v1"),
         ("process", f"{running.pid}, for {_long(now - running.started)}"),
@@ -56,12 +56,19 @@ def describe(running: Running | None, health: dict[str, Any] | None, now: float)
         runtime = f"{bridge['runtime']} {bridge['version']}" if bridge["runtime"] else "no runtime"
         rows += [
             ("version", health["version"]),
-            ("state", MEANINGS.get(health["status"], health["status"])),
+            ("state", _meaning(health["status"])),
             ("bridge", f"{bridge['state']}, {runtime}, sandbox: {bridge['sandbox'] or 'none'}"),
         ]
         if bridge["problem"]:
             rows.append(("problem", bridge["problem"]))
     return "".join(f"{name:<9}{said}\n" for name, said in rows)
+
+
+def _meaning(status: str) -> str:
+    if status not in MEANINGS:
+        return status.replace("_", " ")
+    what, cure = MEANINGS[status]
+    return f"{what}: {command(cure)}"
 
 
 def _long(seconds: float) -> str:

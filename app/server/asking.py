@@ -14,12 +14,8 @@ from app.openai.images import Remote
 from app.openai.messages import remotes, turns
 from app.server.presence import unless_left
 from app.server.state import State, state_of
+from app.version import command
 
-NO_KEY = (
-    "No Cursor API key is set. Enter one in the app, or with `python -m app key set`; "
-    "Cursor's dashboard has it, under Integrations. CURSOR_API_KEY in the environment will do as well."
-)
-LOCKED = "The Cursor API key is locked in {source}. Unlock it in the app, or with `python -m app key unlock`."
 SESSION_HEADERS = ("x-session-affinity", "x-opencode-session-id", "x-opencode-session")
 LONGEST_SESSION = 256
 
@@ -41,9 +37,22 @@ async def require_key(state: State) -> str:
     if held.key is not None:
         return held.key
     locked = held.state == "locked"
-    message = LOCKED.format(source=held.source) if locked else NO_KEY
+    message = _locked(held.source) if locked else _missing()
     code = "locked_api_key" if locked else "missing_api_key"
     raise ApiError(401, message, type="authentication_error", code=code)
+
+
+def _missing() -> str:
+    return (
+        f"No Cursor API key is set. Enter one in the app, or with `{command('key set')}`; Cursor's dashboard "
+        "has it, under Integrations. CURSOR_API_KEY in the environment will do as well."
+    )
+
+
+def _locked(source: str) -> str:
+    return (
+        f"The Cursor API key is locked in {source}. Unlock it in the app, or with `{command('key unlock')}`."
+    )
 
 
 def require_model(name: str | None) -> Model:

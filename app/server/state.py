@@ -18,6 +18,7 @@ from app.server.store import Responses
 from app.server.visits import Watchers
 from app.settings import Settings
 from app.shell.link import Shell
+from app.version import command
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class State:
         Raises AppError for what cannot be, or cannot be written.
         """
         if self.file is None:
-            raise AppError("this server keeps no settings", cure="start it with `python -m app serve`")
+            raise AppError("this server keeps no settings", cure=f"start it with `{command('serve')}`")
         self.follow(self.file.change(changes))
         return AFTER_RESTART & changes.keys()
 

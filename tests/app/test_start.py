@@ -17,7 +17,7 @@ from app.cursor.runtime import BUN_FLAGS, Missing, Runtime, ask_version, find
 from app.errors import AppError
 from app.server.serve import FURTHER_PORTS, listen
 from app.settings import Settings, default_data_dir, from_environment
-from app.version import FROM_SOURCE, read_version
+from app.version import FROM_SOURCE, command, read_version
 from tests.app.conftest import ROOT
 
 
@@ -64,6 +64,13 @@ def test_where_data_is_kept() -> None:
     assert mac == Path("/Users/x/Library/Application Support/API for Cursor")
     assert default_data_dir({"HOME": "/h"}, "linux") == Path("/h/.local/share/api-for-cursor")
     assert default_data_dir({"HOME": "/h", "XDG_DATA_HOME": "/x"}, "linux") == Path("/x/api-for-cursor")
+
+
+def test_how_to_call_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RESOURCEPATH", raising=False)
+    assert (command("key set"), command()) == ("python -m app key set", "python -m app")
+    monkeypatch.setenv("RESOURCEPATH", "/Applications/API for Cursor.app/Contents/Resources")
+    assert command("key set") == "'/Applications/API for Cursor.app/Contents/MacOS/API for Cursor' key set"
 
 
 def test_version_of_the_bundle(tmp_path: Path) -> None:
