@@ -117,7 +117,8 @@ def said(place: str, code: str) -> RedirectResponse:
 def sentence(error: AppError | str) -> str:
     """Give an error, or another text without a stop, as a sentence."""
     text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+    first = text.partition(" ")[0]
+    return f"{text[:1].upper()}{text[1:]}." if first.islower() else f"{text}."  # macOS stays as it is
 
 
 def about(usd: float) -> str:

@@ -30,6 +30,8 @@ LEVELS = {
     "error": "Errors only",
 }
 LABELS = {"port": "port", "keep_logs": "number of older log files"}
+RANGES = {"port": range(1, 65_536), "keep_logs": range(101)}
+STARTS = ("on", "needs approval")  # the user may also have said so in System Settings
 log = logging.getLogger("app.web")
 
 
@@ -43,18 +45,18 @@ async def settings_page(
 ) -> Response:
     """Render the preferences, or `fields` as they were entered."""
     state = state_of(request)
-    loaded = state.preferences()
+    loaded, login = state.preferences(), await login_item(state)
     folder = state.settings.data_dir / "logs"
     return page(
         request,
         "settings",
         status,
-        fields=fields or _fields(loaded.preferences),
+        fields=fields or _fields(loaded.preferences) | {"launch_at_login": login in STARTS},
         forced={name: VARIABLES[name] for name in state.settings.forced if name in VARIABLES},
         problems=loaded.problems,
         restart=_waiting(state, loaded.preferences),
         mac=state.shell is not None,
-        login=await login_item(state),
+        login=login,
         levels=LEVELS.items(),
         settings_file=state.file.path if state.file else f"{PREFERENCES}: kept by no file",
         log_file=folder / LOG,
@@ -134,9 +136,12 @@ def _changes(state: State, fields: dict[str, str]) -> dict[str, Any]:
 
 
 def _number(name: str, text: str) -> int:
-    if not text.strip().isdecimal() or len(text) > 6:
-        raise AppError(f"the {LABELS[name]} cannot be {text[:20]!r}", cure="enter a whole number")
-    return int(text)
+    numbers = RANGES[name]
+    number = int(text) if text.strip().isdecimal() and len(text) < 10 else -1
+    if number not in numbers:
+        cure = f"enter a number from {numbers[0]} to {numbers[-1]}"
+        raise AppError(f"the {LABELS[name]} cannot be {text[:20]!r}", cure=cure)
+    return number
 
 
 async def _tell_mac(state: State, changes: dict[str, Any]) -> None:
@@ -145,7 +150,7 @@ async def _tell_mac(state: State, changes: dict[str, Any]) -> None:
     before = state.preferences().preferences
     if changes["menu_bar_only"] != before.menu_bar_only:
         await state.shell.set_menu_bar_only(changes["menu_bar_only"])
-    if changes["launch_at_login"] != before.launch_at_login:
+    if changes["launch_at_login"] != (await login_item(state) in STARTS):
         await state.shell.set_login_item(changes["launch_at_login"])
 
 

@@ -236,7 +236,9 @@ def test_settings_are_kept(user: Window, ready_site: Site) -> None:
     expect(page.get_by_label("Tools on")).to_be_checked()
     page.get_by_label("Port").fill("0")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("cannot be 0")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "The port cannot be '0': enter a number from 1 to 65535."
+    )
     page.get_by_text("The log’s last lines").click()
     expect(page.locator("pre.log")).to_contain_text("bridge ready")
 
