@@ -75,11 +75,12 @@ def finding(update: updates.Update) -> Finding:
 
 async def save(request: Request) -> Response:
     """Answer POST /app/updates: the channel, and whether to look by itself."""
-    fields = await form(request)
+    fields, state = await form(request), state_of(request)
+    by_itself = "check_for_updates" in fields
     try:
-        state_of(request).change(
-            check_for_updates="check_for_updates" in fields, channel=fields.get("channel", "stable")
-        )
+        if state.shell is not None:
+            await state.shell.set_automatic_updates(by_itself)
+        state.change(check_for_updates=by_itself, channel=fields.get("channel", "stable"))
     except AppError as error:
         return updates_page(request, 422, error=sentence(error))
     return said("/app/updates", "settings")

@@ -27,6 +27,9 @@ class Shell:
     async def check_for_updates(self) -> None:
         self.note("check_for_updates")
 
+    async def set_automatic_updates(self, on: bool) -> None:
+        self.note("set_automatic_updates", on)
+
     async def login_item(self) -> LoginItem:
         return self.item
 
@@ -97,6 +100,8 @@ def test_sparkle_looks_for_updates(pages: Pages, shell: Shell) -> None:
     answer = pages.post("/app/updates/check")
     assert "The app looks for updates" in answer.text
     assert shell.asked == [("check_for_updates", None)]
+    pages.post("/app/updates", channel="stable", check_for_updates="yes")
+    assert shell.asked[1:] == [("set_automatic_updates", True)]
     shell.refuses = True
     refused = pages.post("/app/updates/check")
     assert refused.status_code == 502
