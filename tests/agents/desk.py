@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -64,14 +65,22 @@ class Desk:
 
     def set_up(self, agent: str) -> None:
         """Have our Agent Setup write the agent's configuration, as a user would."""
-        setup = [sys.executable, "-m", "app", "agents", "install", agent, "--base-url", f"{self.url}/v1"]
-        self._run(setup, {**self.environment, "PYTHONPATH": str(ROOT)})
+        self._setup("install", agent, "--base-url", f"{self.url}/v1")
+
+    def status(self, agent: str) -> str:
+        """What Agent Setup says of the agent."""
+        views = json.loads(self._setup("list", "--json", "--base-url", f"{self.url}/v1"))
+        return str(next(view["status"] for view in views if view["name"] == agent))
+
+    def _setup(self, *words: str) -> str:
+        environment = {**self.environment, "PYTHONPATH": str(ROOT)}
+        return self._run((sys.executable, "-m", "app", "agents", *words), environment)
 
     def run(self, *argv: str) -> str:
         """Run a program to its end; gives what it wrote to stdout."""
         return self._run(argv, self.environment)
 
-    def _run(self, argv: tuple[str, ...] | list[str], environment: Mapping[str, str]) -> str:
+    def _run(self, argv: tuple[str, ...], environment: Mapping[str, str]) -> str:
         process = subprocess.Popen(
             argv,
             cwd=self.work,

@@ -17,6 +17,7 @@ from tests.agents.conftest import Office
 
 pytestmark = [pytest.mark.release, pytest.mark.slow]
 
+TITLE = "OpenCode through API for Cursor (a stand-in for Composer)"
 ANSWER = "Hello from the stand-in"
 Offices = Callable[..., Office]
 
@@ -37,29 +38,24 @@ def worked(office: Office, said: str) -> None:
 
 @pytest.mark.xdist_group("opencode")
 def test_opencode(office: Offices) -> None:
+    """Its first turn is in a terminal, as a person would see it; a picture of that is kept for the docs."""
     here = office(OPENCODE_DISABLE_MODELS_FETCH="1", OPENCODE_DISABLE_LSP_DOWNLOAD="1")
     here.desk.put("opencode", programs.opencode())
     here.desk.set_up("opencode")
-    assert ANSWER in here.desk.run("opencode", "run", "Say hello")
+    here.cursor.backend.otherwise = "[[scenario:work steps=write,read,run file=first.txt word=harbour]]"
+    ask = "Write the word harbour into first.txt, read it back, and show it with cat."
+    seen = terminal.record(here.desk, "opencode", "run", ask)
+    assert "It says: harbour" in terminal.plain(seen)
+    keep(terminal.draw(f'$ opencode run "{ask}"\r\n{seen}', TITLE))
     worked(here, here.desk.run("opencode", "run", "--continue", work(here.desk.work)))
+    assert here.desk.status("opencode") == "installed"
     # It looks for its plugin's package at npm's registry at every start, and goes on without.
     assert {host.partition(".")[0] for host in here.desk.gate.wanted} <= {"registry"}
 
 
-@pytest.mark.xdist_group("opencode")
-def test_a_picture_of_opencode(office: Offices) -> None:
-    """In a terminal, as a person would see it; kept where SCREENSHOTS says."""
-    here = office(OPENCODE_DISABLE_MODELS_FETCH="1", OPENCODE_DISABLE_LSP_DOWNLOAD="1")
-    here.cursor.backend.otherwise = "[[scenario:work steps=write,read,run file=notes.txt word=harbour]]"
-    here.desk.put("opencode", programs.opencode())
-    here.desk.set_up("opencode")
-    ask = "Write the word harbour into notes.txt, read it back, and show it with cat."
-    seen = terminal.record(here.desk, "opencode", "run", ask)
-    assert "It says: harbour" in terminal.plain(seen)
+def keep(drawn: str) -> None:
+    """Keep the picture (docs/images/agents-opencode.svg) where SCREENSHOTS says, if it does."""
     if folder := os.environ.get("SCREENSHOTS"):
-        drawn = terminal.draw(
-            f'$ opencode run "{ask}"\r\n{seen}', "OpenCode through API for Cursor (a stand-in for Composer)"
-        )
         Path(folder).mkdir(parents=True, exist_ok=True)
         Path(folder, "agents-opencode.svg").write_text(drawn)
 
@@ -72,6 +68,7 @@ def test_pi(office: Offices, node: Path) -> None:
     assert ANSWER in here.desk.run("pi", "--model", "cursorapi/composer-2.5", "-p", "Say hello")
     again = ("pi", "--model", "cursorapi/composer-2.5", "--continue", "-p", work(here.desk.work))
     worked(here, here.desk.run(*again))
+    assert here.desk.status("pi") == "installed"
     assert here.desk.gate.wanted == set()
 
 
@@ -89,6 +86,7 @@ def test_codex(office: Offices) -> None:
     # A tool in a namespace, called with an argument it does not know: Codex knows which tool was meant.
     ask = "[[scenario:tools tool=multi_agent_v1__close_agent for=x]]"
     assert "missing field `target`" in here.desk.run(*codex, ask)
+    assert here.desk.status("codex") == "installed"
     assert here.desk.gate.wanted == set()
 
 
@@ -110,4 +108,5 @@ def test_aider(office: Offices) -> None:
     assert (here.desk.work / "greet.py").read_text() == 'print("ahoy")\n'
     assert here.desk.run(*git, "log", "-1", "--format=%s").strip() == "Greet otherwise"
     assert [run.params["fast"] for run in here.cursor.runs] == ["false", "true"]
+    assert here.desk.status("aider") == "installed"
     assert here.desk.gate.wanted == set()
