@@ -158,7 +158,19 @@ def _comments(text: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def _close_up(node: Any) -> None:
+    """Let comments at a line's end follow its value, not stand in the column they stood in: values change."""
+    for tokens in node.ca.items.values():
+        for token in tokens:
+            if hasattr(token, "start_mark") and token.value.startswith("#"):
+                token.start_mark.column = 0
+    for child in node.values() if isinstance(node, MutableMapping) else node:
+        if hasattr(child, "ca"):
+            _close_up(child)
+
+
 def _dump(yaml: Any, root: Any) -> str:
+    _close_up(root)
     stream = io.StringIO()
     yaml.dump(root, stream)
     return stream.getvalue()
