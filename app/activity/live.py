@@ -18,7 +18,7 @@ from app.activity.days import Day
 RECENT = 200  # calls kept, in memory
 SAVE_EVERY = 5.0  # seconds between writes of the sums, at least
 BROWSER = "Mozilla"  # what every browser begins with
-BEHIND = 64  # changes that a watcher may be behind before it is told to look at everything
+BEHIND = 500  # changed calls that one who watches may be behind; more than a page shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,31 @@ def call(known: dict[str, Any], *, over: bool) -> Call:
 
 
 @dataclass(slots=True)
+class Watch:
+    """What has changed since one who watches looked last; `news` is set when there is something."""
+
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: dict[str, Call] = field(default_factory=dict)
+    _behind: bool = False
+
+    def tell(self, one: Call) -> None:
+        """Note a change, in place of an earlier one of the same call."""
+        self._changed[one.id] = one
+        if len(self._changed) > BEHIND:
+            self._changed.clear()
+            self._behind = True
+        self.news.set()
+
+    def take(self) -> list[Call] | None:
+        """Give the calls that changed, or None if they are too many and all is to be looked at anew."""
+        behind, calls = self._behind, list(self._changed.values())
+        self._changed.clear()
+        self._behind = False
+        self.news.clear()
+        return None if behind else calls
+
+
+@dataclass(slots=True)
 class Activity:
     """What runs, what ran lately, and the sums by day, which are kept in `folder`."""
 
@@ -84,7 +109,7 @@ class Activity:
     running: dict[str, Call] = field(default_factory=dict)
     recent: deque[Call] = field(default_factory=lambda: deque(maxlen=RECENT))
     sums: days.Days = field(default_factory=dict)
-    _watchers: set[asyncio.Queue[Call | None]] = field(default_factory=set)
+    _watches: list[Watch] = field(default_factory=list)
     _saving: asyncio.Task[None] | None = None
     closed: bool = False
 
@@ -117,27 +142,24 @@ class Activity:
                 self._save_soon()
         else:
             self.running[one.id] = one
-        for queue in self._watchers:
-            _put(queue, one)
+        for watch in self._watches:
+            watch.tell(one)
 
     @contextmanager
-    def watching(self) -> Iterator[asyncio.Queue[Call | None]]:
-        """Give a queue of the calls as they change, while the block runs.
-
-        None in it says: look at everything anew, or, if this is `closed`, go.
-        """
-        queue: asyncio.Queue[Call | None] = asyncio.Queue(BEHIND)
-        self._watchers.add(queue)
+    def watching(self) -> Iterator[Watch]:
+        """Give what changes, while the block runs. Once this is `closed`, there is nothing more to see."""
+        watch = Watch()
+        self._watches.append(watch)
         try:
-            yield queue
+            yield watch
         finally:
-            self._watchers.discard(queue)
+            self._watches.remove(watch)
 
     def leave(self) -> None:
         """Let those who watch go: the server stops."""
         self.closed = True
-        for queue in self._watchers:
-            _put(queue, None)
+        for watch in self._watches:
+            watch.news.set()
 
     async def close(self) -> None:
         """Write what is not written yet."""
@@ -158,12 +180,3 @@ class Activity:
 
     async def _save(self) -> None:
         await asyncio.to_thread(days.save_or_warn, self.folder, dict(self.sums))
-
-
-def _put(queue: asyncio.Queue[Call | None], change: Call | None) -> None:
-    """Tell a watcher; one that is far behind is told once to look at everything instead."""
-    if queue.full():
-        while not queue.empty():
-            queue.get_nowait()
-        change = None
-    queue.put_nowait(change)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.errors import AppError
 from app.server.health import health
 from app.server.state import state_of
 
@@ -21,7 +22,11 @@ class Pages:
         if self._site is None:
             from app.web.site import site
 
-            self._site = site(state_of(Request(scope)))
+            try:
+                self._site = site(state_of(Request(scope)))
+            except AppError as error:
+                await PlainTextResponse(f"The pages cannot be shown: {error}.\n", 500)(scope, receive, send)
+                return
         await self._site(scope, receive, send)
 
 

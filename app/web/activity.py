@@ -18,7 +18,7 @@ from app.web.render import page, part
 
 DAYS = 30
 BEAT = 20.0  # seconds without news after which a comment shows that the connection lives
-SOON = 0.15  # seconds that news are gathered before they are drawn
+SOON = 0.2  # seconds that news are gathered before they are drawn
 
 
 async def show(request: Request) -> Response:
@@ -39,29 +39,22 @@ def sums(activity: Activity) -> dict[str, Any]:
 
 
 async def _stream(activity: Activity) -> AsyncGenerator[bytes, None]:
-    with activity.watching() as queue:
+    with activity.watching() as watch:
         yield b": hello\n\n"
         while not activity.closed:
             try:
-                changed = await asyncio.wait_for(queue.get(), BEAT)
+                await asyncio.wait_for(watch.news.wait(), BEAT)
             except TimeoutError:
                 yield b": still here\n\n"
                 continue
             await asyncio.sleep(SOON)
-            rows = {one.id if one else "": one for one in (changed, *drained(queue))}
-            for drawn in _drawn(activity, rows):
+            for drawn in _drawn(activity, watch.take()):
                 yield drawn
 
 
-def drained(queue: asyncio.Queue[Call | None]) -> list[Call | None]:
-    """Take all there is."""
-    return [queue.get_nowait() for _ in range(queue.qsize())]
-
-
-def _drawn(activity: Activity, rows: dict[str, Call | None]) -> list[bytes]:
-    if "" in rows:
-        return [] if activity.closed else [_event("again", "")]
-    calls = [call for call in rows.values() if call is not None]
+def _drawn(activity: Activity, calls: list[Call] | None) -> list[bytes]:
+    if calls is None:
+        return [_event("again", "")]
     out = [_event("row", part("row.html", call=call)) for call in calls]
     if any(not call.running for call in calls):
         out.append(_event("sums", part("live.html", **sums(activity))))

@@ -78,6 +78,16 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         load_key(tmp_path / "file" / "data")
 
 
+def test_pages_that_cannot_be_shown_say_why(outside: Pages) -> None:
+    folder = outside.state.settings.data_dir
+    (folder / KEY_FILE).mkdir(parents=True)
+    answer = outside.client.get("/app/")
+    assert answer.status_code == 500
+    assert "key cannot be kept" in answer.text
+    (folder / KEY_FILE).rmdir()
+    assert outside.client.get("/app/").status_code == 403
+
+
 PLACES = ["/app/", "/app/agents", "/app/activity", "/app/activity/events", "/app/settings", "/app/welcome"]
 
 

@@ -141,13 +141,29 @@ def test_old_days_are_forgotten(tmp_path: Path) -> None:
     assert json.loads((tmp_path / days.FILE).read_text())["version"] == 1
 
 
-async def test_a_watcher_that_is_far_behind_is_told_to_look_anew(tmp_path: Path) -> None:
+async def test_who_watches_sees_each_call_as_it_is_last(tmp_path: Path) -> None:
     one = activity(tmp_path)
-    with one.watching() as queue:
+    with one.watching() as watch:
+        one.heard("started", known(1))
+        one.heard("started", known(2))
+        one.heard("ended", known(1, **OVER))
+        assert watch.news.is_set()
+        assert [(call.id, call.running) for call in watch.take() or ()] == [
+            ("req_1", False),
+            ("req_2", True),
+        ]
+        assert watch.take() == []
+        assert not watch.news.is_set()
+    await one.close()
+
+
+async def test_who_is_far_behind_is_told_to_look_anew(tmp_path: Path) -> None:
+    one = activity(tmp_path)
+    with one.watching() as watch:
         for number in range(BEHIND + 1):
             one.heard("started", known(number))
-        assert queue.get_nowait() is None
-        assert queue.empty()
+        assert watch.take() is None
+        assert watch.take() == []
 
 
 def test_bars_are_as_high_as_days_cost() -> None:
@@ -194,7 +210,6 @@ async def test_events_are_drawn_as_rows_and_sums(tmp_path: Path) -> None:
     names = [(await anext(stream)).split(b"\n")[0] for _ in range(2)]
     assert names == [b"event: row", b"event: sums"]
     waiting = asyncio.ensure_future(anext(stream))
-    await asyncio.sleep(0)
     one.leave()
     with pytest.raises(StopAsyncIteration):
         await waiting

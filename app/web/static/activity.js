@@ -1,6 +1,7 @@
 // Requests as they run: the server sends a row or the day's sums, drawn as in the page, and they replace the old.
 
 const ROWS = 200;
+const AGAIN_AFTER = 2000; // milliseconds: more happens than can be shown one by one
 
 function element(html) {
   const template = document.createElement("template");
@@ -39,7 +40,7 @@ export function watch(live) {
   const events = new EventSource(live.dataset.events);
   events.addEventListener("row", (event) => putRow(JSON.parse(event.data)));
   events.addEventListener("sums", (event) => putSums(JSON.parse(event.data)));
-  events.addEventListener("again", () => location.reload());
+  events.addEventListener("again", () => setTimeout(() => location.reload(), AGAIN_AFTER));
   events.addEventListener("open", () => (state.textContent = "live"));
   events.addEventListener("error", () => (state.textContent = "not connected"));
   const timer = setInterval(tick, 100);
@@ -47,4 +48,5 @@ export function watch(live) {
     events.close();
     clearInterval(timer);
   });
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
 }

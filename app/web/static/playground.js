@@ -8,6 +8,7 @@ const send = document.getElementById("send");
 const stop = document.getElementById("stop");
 const empty = document.getElementById("nothing");
 const said = [];
+const NEAR = 150; // pixels
 let running = null;
 
 function turn(kind, words = "") {
@@ -16,12 +17,14 @@ function turn(kind, words = "") {
   made.className = kind;
   made.textContent = words;
   talk.append(made);
-  follow();
+  follow(true);
   return made;
 }
 
-function follow() {
-  form.scrollIntoView({ block: "end" });
+/** Keep the newest words in sight, unless the reader has gone back to older ones. */
+function follow(always = false) {
+  const below = document.documentElement.scrollHeight - innerHeight - scrollY;
+  if (always || below < NEAR) scrollTo({ top: document.documentElement.scrollHeight });
 }
 
 /** The data of each server-sent event of a response, and the event's name. */
@@ -105,6 +108,7 @@ async function ask(words) {
 
 function busy(on) {
   running = on ? new AbortController() : null;
+  talk.setAttribute("aria-busy", on); // so that an answer is read out when it is whole
   send.hidden = on;
   stop.hidden = !on;
   if (on) stop.focus();
