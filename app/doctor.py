@@ -146,7 +146,10 @@ def walls(settings: Settings, found: Runtime | Missing) -> Finding:
     state = settings.data_dir / "bridge"
     with contextlib.suppress(OSError):
         (state / "workspace").mkdir(mode=0o700, parents=True, exist_ok=True)
-    wall = sandbox.find(settings.sandbox, found, state)
+    try:
+        wall = sandbox.find(settings.sandbox, found, state)
+    except AppError as error:
+        return Finding("sandbox", "failed", error.what, error.cure)
     if wall is not None:
         return Finding("sandbox", "ok", wall.name)
     cure = "install bubblewrap, and allow user namespaces" if sys.platform == "linux" else None

@@ -22,7 +22,7 @@ DEFAULT_HOST = "127.0.0.1"
 RUN_TIMEOUT_MS = 180_000
 PARK_MS = 600_000
 
-SandboxMode = Literal["auto", "off", "on"]
+SandboxMode = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,8 @@ def _one_of(environ: Mapping[str, str], name: str, choices: Sequence[Choice]) ->
     value = environ.get(name) or choices[0]
     found = next((choice for choice in choices if choice == value), None)
     if found is None:
-        raise AppError(f"{name} is {value!r}", cure=f"say {', '.join(dict.fromkeys(choices))}")
+        *others, last = dict.fromkeys(choices)
+        raise AppError(f"{name} is {value!r}", cure=f"say {', '.join(others)} or {last}")
     return found
 
 

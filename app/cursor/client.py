@@ -14,6 +14,7 @@ from app.cursor import frames, process, sandbox
 from app.cursor.conversation import Image, Prompt, Tool, ToolCall, Turn
 from app.cursor.runtime import Missing, Runtime, find
 from app.cursor.sandbox import Sandbox
+from app.errors import AppError
 from app.settings import Settings
 
 State = Literal["starting", "ready", "restarting", "missing", "stopped"]
@@ -240,12 +241,12 @@ class Bridge:
     async def _supervise(self) -> None:
         found = await asyncio.to_thread(find, self.settings)
         if isinstance(found, Missing):
-            self.state, self.problem = "missing", "; ".join(found.reasons)
-            self._settled.set()
-            log.error("no runtime for the bridge: %s", self.problem)
-            return
+            return self._give_up("; ".join(found.reasons))
         self.runtime = found
-        self.sandbox = await asyncio.to_thread(self._find_sandbox, found)
+        try:
+            self.sandbox = await asyncio.to_thread(self._find_sandbox, found)
+        except AppError as error:
+            return self._give_up(str(error))
         loop = asyncio.get_running_loop()
         delay = FIRST_DELAY
         while True:
@@ -258,6 +259,11 @@ class Bridge:
             self.state = "restarting"
             delay = FIRST_DELAY if loop.time() - began > STEADY else min(delay * 2, LONGEST_DELAY)
             await asyncio.sleep(delay)
+
+    def _give_up(self, problem: str) -> None:
+        self.state, self.problem = "missing", problem
+        self._settled.set()
+        log.error("there is no bridge: %s", problem)
 
     def _find_sandbox(self, runtime: Runtime) -> Sandbox | None:
         try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.cursor.runtime import Runtime
+from app.errors import AppError
 from app.settings import SandboxMode
 
 # What a runtime needs of the system: libraries, certificates, and how names are resolved.
@@ -100,14 +101,18 @@ def find(
 ) -> Sandbox | None:
     """Find what works here, by trying it with `runtime --version`; None if nothing does, or `mode` is off.
 
-    On a Mac it is used only when `mode` is on: nobody has tried the profile on one.
+    On a Mac it is used only when `mode` is on: nobody has tried the profile on one. Raises AppError if `mode`
+    is on and nothing works: then the bridge must not run without.
     """
     sandbox = _candidate(mode, platform)
-    if sandbox is None:
-        return None
-    argv = sandbox.argv(runtime, state=state)
-    trial = (*argv[: -len(runtime.argv)], str(runtime.program), "--version")
-    return sandbox if attempt(trial) else None
+    if sandbox is not None:
+        argv = sandbox.argv(runtime, state=state)
+        if attempt((*argv[: -len(runtime.argv)], str(runtime.program), "--version")):
+            return sandbox
+    if mode == "on":
+        cure = "install bubblewrap and allow user namespaces, or say auto"
+        raise AppError("CURSOR_SDK_BRIDGE_SANDBOX is on, and no sandbox works here", cure=cure)
+    return None
 
 
 def _candidate(mode: SandboxMode, platform: str) -> Sandbox | None:

@@ -30,9 +30,31 @@ def test_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found("auto", "linux", works=False) is None  # there, but not allowed
     assert found("auto", "darwin") is None  # only when asked for
     assert found("on", "darwin") == sandbox.Sandbox("sandbox-exec", Path("/usr/bin/sandbox-exec"))
-    assert found("on", "win32") is None
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert found("auto", "linux") is None
+
+
+def test_a_sandbox_that_is_asked_for_must_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/bwrap")
+    for platform in ("linux", "darwin", "win32"):
+        with pytest.raises(AppError, match="no sandbox works here: install bubblewrap"):
+            found("on", platform, works=False)
+
+
+@pytest.mark.anyio
+async def test_without_one_there_is_no_bridge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from app.cursor import client
+    from app.cursor.client import Bridge, RunFailed
+    from app.settings import Settings
+
+    monkeypatch.setattr(client, "find", lambda settings: RUNTIME)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    bridge = Bridge(Settings(data_dir=tmp_path, sandbox="on"))
+    await bridge.start()
+    with pytest.raises(RunFailed, match="no sandbox works here"):
+        await bridge.status()
+    assert bridge.state == "missing"
+    await bridge.stop()
 
 
 def test_bubblewrap_is_tried_with_the_runtime_itself(monkeypatch: pytest.MonkeyPatch) -> None:
