@@ -33,7 +33,10 @@ def worked(office: Office, said: str) -> None:
     first, second = office.working()
     assert len(second.replies) == 3
     assert (first.ended, second.ended) == (True, True)
+    # The second turn went to the agent of the first, told only what is new.
+    assert second.conversation == first.conversation
     assert "scenario" in second.prompt
+    assert len(second.prompt) < 500
 
 
 @pytest.mark.xdist_group("opencode")
