@@ -64,7 +64,7 @@ def bridge_view(bridge: Bridge) -> BridgeView:
     word, tone = words.get(bridge.state, failing)
     runtime = bridge.runtime
     if runtime is None:
-        return BridgeView(word, tone, "nothing yet")
+        return BridgeView(word, tone, "nothing")
     name = " ".join(filter(None, (RUNTIMES.get(runtime.kind, runtime.kind), runtime.version)))
     wall = "none here" if bridge.sandbox is None else bridge.sandbox.name
     more = (("Comes from", ORIGINS.get(runtime.origin, runtime.origin)), ("Second wall", wall))

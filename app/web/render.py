@@ -46,7 +46,7 @@ SAID = {
     "key-removed": "The key is removed.",
     "key-unlocked": "The key is unlocked.",
     "settings": "The settings are saved.",
-    "installed": "Done. Start the agent anew to use it.",
+    "installed": "It is set up.",
     "removed": "Removed. The agent's other settings are as they were.",
     "undone": "The last change is undone.",
     "skipped": "Skipped. You can go on from the Status page at any time.",

@@ -55,9 +55,10 @@ addEventListener("pageshow", () => {
 document.addEventListener("htmx:after:swap", (event) => {
   if (event.detail.ctx.request.method !== "POST") return; // a look at the state disturbs nobody
   hear();
-  if (document.activeElement && document.activeElement !== document.body) return;
   const main = document.getElementById("main");
-  (main.querySelector("[autofocus]") ?? main).focus({ preventScroll: true });
+  const next = main.querySelector("[autofocus]");
+  (next ?? main).focus({ preventScroll: true });
+  if (!next) scrollTo({ top: 0 });
 });
 document.addEventListener("htmx:error", (event) => {
   if (event.detail.ctx?.request.method === "POST") toast("The app does not answer. Does it still run?");
