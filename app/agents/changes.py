@@ -60,6 +60,9 @@ def remove(text: str, file: ConfigFile, original: str | None, *, known: bool = T
     values come from there, and lists and tables that it had stay, even empty.
     """
     before = parse(original or "", file.format, array=file.array).root
+    for setting in file.settings:
+        if isinstance(setting, Own):  # an older one of ours, with what was there only for it
+            _delete(before, setting.at, None)
 
     def change(root: Any) -> None:
         for setting in reversed(file.settings):

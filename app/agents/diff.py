@@ -10,12 +10,13 @@ from app.agents.model import KEY
 
 MASK = "••••"
 
-_NAME = r"[\w.-]*(?:key|token|secret|password|passwd|credential|authorization|cookie)[\w.-]*"
+_WORD = "key(?!b|map|word)|token|secret|password|passwd|credential|authorization|cookie"
+_QUOTED = r"""\"(?:[^"\\]|\\.)*\"|'[^']*'"""
+_BARE = r"""[^\s,\]}#"'{\[](?:[^,\]#\n]*[^\s,\]}#])?"""
 _NAMED = re.compile(
-    rf"""(?P<name>["']?\b{_NAME}["']?\s*[:=]\s*)(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\]}}#"'{{\[][^,\]}}#\n]*)""",
-    re.I,
+    rf"""(?P<name>["']?\b[\w.-]*(?:{_WORD})[\w.-]*["']?\s*[:=]\s*)(?P<value>{_QUOTED}|{_BARE})""", re.I
 )
-_LISTED = re.compile(r"""(?P<name>-\s+["']?[\w.-]+=)(?P<value>[^\s"']+)""")
+_LISTED = re.compile(r"""(?P<name>(?:-\s+|[\[,]\s*)["']?[\w.-]+=)(?P<value>[^\s"',\]=]+)""")
 _KNOWN = re.compile(
     r"(?:sk|pk|key|crsr|ghp|gho|ghs|glpat|xox[abp]|hf|gsk|r8|pplx|tvly|AIza|AKIA|eyJ)[-_A-Za-z0-9.]{16,}"
 )

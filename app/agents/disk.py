@@ -35,7 +35,7 @@ def digest(data: bytes | None) -> str:
 def read(path: Path) -> bytes | None:
     """Read an agent's file, None if there is none; raises AppError for what cannot be one."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # not to wait for a pipe
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise AppError(f"{path} is no file", cure="move it away and try again")
             data = file.read(LARGEST + 1)

@@ -127,6 +127,7 @@ def _yaml(text: str, array: bool) -> Tree:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 1_000_000
+    yaml.explicit_start = bool(re.search(r"^---", text, re.M))
     offset = _offset(text)
     yaml.indent(mapping=2, sequence=offset + 2, offset=offset)
     try:
