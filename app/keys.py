@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from app.keychain import Environment, Held, Vault
 
 SHORTEST, LONGEST = 8, 512  # characters
 SHOWN = 4
+log = logging.getLogger("app.keys")
 PATIENCE = 10.0  # seconds for a keychain to answer without asking anybody
 QUOTES = "\"'`“”‘’"
 WHERE = "copy it from Cursor's dashboard, under Integrations"
@@ -61,6 +63,10 @@ def hint(key: str | None) -> str | None:
     return None if key is None else f"…{key[-SHOWN:]}"
 
 
+UNREAD = Held("locked", warning="the keychain has not answered yet")
+"""What is held before the first answer."""
+
+
 @dataclass(slots=True)
 class Keys:
     """The key of this process, and the place where it is kept.
@@ -71,10 +77,10 @@ class Keys:
 
     vault: Vault
     check: Check
-    held: Held = Held("locked", warning="the keychain has not answered yet")  # noqa: RUF009 - frozen
+    held: Held = UNREAD
     account: Account | None = None
     seen: set[str] = field(default_factory=set)
-    _known: asyncio.Event = field(default_factory=asyncio.Event)
+    _reading: asyncio.Task[Held] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -82,10 +88,10 @@ class Keys:
             self._hold(self.vault.read())  # nothing to wait for
 
     async def current(self) -> Held:
-        """Give what is held, once it was read; a keychain that does not answer is locked."""
-        if not self._known.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._known.wait(), PATIENCE)
+        """Give what is held, read if it never was; a keychain that does not answer is locked."""
+        if self.held is UNREAD:
+            self._reading = self._reading or asyncio.create_task(self.read())
+            await asyncio.wait((self._reading,), timeout=PATIENCE)
         return self.held
 
     async def read(self) -> Held:
@@ -125,7 +131,12 @@ class Keys:
 
     async def _take(self, read: Callable[[], Held]) -> Held:
         async with self._turn:
-            self._hold(await _apart(read))
+            try:
+                held = await _apart(read)
+            except Exception as error:  # requests must not wait for what will not come
+                log.exception("the key could not be read")
+                held = Held("locked", warning=f"the key could not be read ({type(error).__name__})")
+            self._hold(held)
         return self.held
 
     def _hold(self, held: Held) -> None:
@@ -134,7 +145,6 @@ class Keys:
         if held.key != self.held.key:
             self.account = None
         self.held = held
-        self._known.set()
 
 
 T = TypeVar("T")

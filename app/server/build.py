@@ -48,7 +48,7 @@ def build(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        reading = asyncio.create_task(keys.read())
+        reading = asyncio.create_task(keys.current())
         await bridge.start()
         state.activity.open()
         try:

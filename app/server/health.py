@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.cursor.client import Bridge
 from app.cursor.models import MODELS
 from app.keychain import Held
+from app.keys import UNREAD
 from app.server.answers import Json
 from app.server.state import State, state_of
 from app.version import NAME, version
@@ -33,6 +34,8 @@ def status(bridge: Bridge, held: Held) -> str:
     """Sum up in one word: ready, or what is in the way, the most lasting first."""
     if bridge.state == "missing":
         return "sdk_bridge_missing"
+    if held is UNREAD:
+        return "sdk_bridge_starting"  # as everything is
     if held.state != "present":
         return "needs_unlock" if held.state == "locked" else "needs_api_key"
     if bridge.state == "ready":

@@ -184,6 +184,17 @@ async def test_a_keychain_that_never_answers_counts_as_locked(monkeypatch: pytes
 
 
 @pytest.mark.anyio
+async def test_a_vault_that_breaks_when_it_is_read_counts_as_locked() -> None:
+    class Broken(Slow):
+        def read(self) -> Held:
+            raise ImportError(KEY)
+
+    keys = Keys(Broken(), somebodys)
+    assert (await keys.read()).state == "locked"
+    assert (await keys.current()).warning == "the key could not be read (ImportError)"
+
+
+@pytest.mark.anyio
 async def test_a_vault_that_breaks_says_so_to_the_caller(file: KeyFile) -> None:
     keys = Keys(Slow(), somebodys)
     with pytest.raises(AssertionError):

@@ -33,9 +33,14 @@ def test_health(app: App) -> None:
         "baseUrl": "http://127.0.0.1:8787/v1",
         "models": ["composer-2.5", "composer-2.5-fast"],
         "bridge": {
-            "state": "ready", "runtime": None, "version": None, "path": None, "sandbox": None, "problem": None,
+            "state": "ready",
+            "runtime": None,
+            "version": None,
+            "path": None,
+            "sandbox": None,
+            "problem": None,
         },
-    }  # fmt: skip
+    }
     head = app.client.head("/health")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == answer.headers["content-length"]
@@ -174,6 +179,27 @@ def test_failures_before_the_first_output_have_a_status(
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == code
     assert failure.message in answer.json()["error"]["message"]
+
+
+def test_what_is_said_of_the_key(app: App) -> None:
+    from app.keychain import Held
+    from app.keys import UNREAD
+    from app.server.state import State
+
+    state: State = app.client.app.state.server  # type: ignore[attr-defined]
+    state.keys.held = UNREAD
+    assert app.client.get("/health").json()["status"] == "sdk_bridge_starting"
+    for held, status, code in (
+        (Held("locked", source="the Keychain"), "needs_unlock", "locked_api_key"),
+        (Held("absent", source="the Keychain"), "needs_api_key", "missing_api_key"),
+    ):
+        state.keys.held = held
+        assert app.client.get("/health").json()["status"] == status
+        answer = app.client.post("/v1/chat/completions", json=CHAT)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, code)
+    state.keys.held = Held("present", "key_new", "the Keychain")
+    assert app.client.post("/v1/chat/completions", json=CHAT).status_code == 200
+    assert app.bridge.prompts[-1].key == "key_new"
 
 
 def test_no_key(app: App, tmp_path: Any) -> None:
