@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from app.errors import AppError
+from app.server.answers import on_disconnect
 from app.server.state import State
 from app.web import activity, agents, playground, settings, status, updates, welcome
 from app.web.access import Access, load_key
@@ -38,12 +38,16 @@ def site(state: State) -> ASGIApp:
     access = Access(load_key(state.settings.data_dir), state.address.port)
     app = Starlette(
         routes=_routes(),
-        middleware=[Middleware(Guard, access=access)],
-        exception_handlers={HTTPException: _on_http_error, AppError: _on_app_error, Exception: _on_crash},
+        exception_handlers={
+            ClientDisconnect: on_disconnect,
+            HTTPException: _on_http_error,
+            AppError: _on_app_error,
+            Exception: _on_crash,
+        },
     )
     app.state.server = state
     app.state.access = access
-    return app
+    return Guard(app, access)
 
 
 def _routes() -> list[Route]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from app.cursor.client import RunFailed
 from app.web.static import FOLDER
@@ -180,6 +181,22 @@ def test_errors_are_pages(pages: Pages, method: str, path: str, status: int) -> 
     answer = pages.client.request(method, path)
     assert answer.status_code == status
     assert "<h1>" in answer.text
+
+
+def test_a_page_that_fails_says_so_and_keeps_its_secrets(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("secret words")
+
+    monkeypatch.setattr("app.web.playground.status", fail)
+    client = TestClient(pages.client.app, base_url=ADDRESS.url, raise_server_exceptions=False)
+    client.cookies = pages.client.cookies
+    answer = client.get("/app/playground")
+    assert answer.status_code == 500
+    assert "This went wrong" in answer.text
+    assert "secret words" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 def test_updates_say_why_they_cannot_be_looked_for(pages: Pages) -> None:
