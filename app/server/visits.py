@@ -61,10 +61,11 @@ class Visit:
         return known | self.notes
 
     def answering(self) -> None:
-        """Note the answer's first byte."""
+        """Note the answer's first byte. Only of a stream it is told: other answers end with it."""
         if not self._first:
             self._first = time.perf_counter()
-            self.watchers.tell("answering", self)
+            if self.notes.get("stream"):
+                self.watchers.tell("answering", self)
 
     def _since(self, moment: float) -> float:
         return round((moment - self._began) * 1000, 1)
@@ -78,7 +79,8 @@ class Watchers:
     """Those who are told of every request to the API, at its every step.
 
     A watcher gets the step and all that is known so far: the fields of the log's line, and `time` in epoch
-    seconds. It is called on the event loop between two pieces of somebody's answer, so it must be quick.
+    seconds. Usage comes with the end. It is called on the event loop between two pieces of somebody's answer,
+    so it must be quick.
     """
 
     all: list[Watcher] = field(default_factory=list)
@@ -131,12 +133,13 @@ def note(
     if visit is None:
         return
     visit.notes.update(values)
-    if usage is not None:
-        visit.notes.update(tokens_in=usage.prompt, tokens_out=usage.completion, estimated=usage.estimated)
-        if price is not None:
-            spent = cost(price, input_tokens=usage.prompt, output_tokens=usage.completion)
-            visit.notes.update(cost=spent.total)
-    visit.watchers.tell("noted", visit)
+    if usage is None:
+        visit.watchers.tell("noted", visit)
+        return
+    visit.notes.update(tokens_in=usage.prompt, tokens_out=usage.completion, estimated=usage.estimated)
+    if price is not None:
+        spent = cost(price, input_tokens=usage.prompt, output_tokens=usage.completion)
+        visit.notes.update(cost=spent.total)
 
 
 def agent_of(user_agent: str) -> str:
