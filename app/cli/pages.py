@@ -14,6 +14,7 @@ from app import instance
 from app.errors import AppError
 from app.files import write_private
 from app.settings import from_environment
+from app.version import command
 
 FILE = "open.html"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="referrer" content="no-referrer">
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     data_dir = from_environment().data_dir
     running = instance.find(data_dir)
     if running is None:
-        raise AppError("the server does not run", cure="start it with: python -m app serve")
+        raise AppError("the server does not run", cure=f"start it with `{command('serve')}`")
     address = link(data_dir, running.url)
     if not arguments.print and show(address, data_dir):
         sys.stdout.write(f"The pages open in your browser. If they do not, within a minute: {address}\n")

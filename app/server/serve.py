@@ -89,6 +89,7 @@ def run(settings: Settings, *, host: str, port: int | None, linked: bool = False
         stack.enter_context(_logging(settings, keys, loaded))
         application = build(settings, address, bridge, keys=keys, file=file)
         state: State = application.state.server
+        state.problems = loaded.problems
         server = Server(_config(application), bridge, state.activity.leave)
         if linked:
             from app.server.shelled import attach

@@ -41,7 +41,8 @@ class State:
 
     `file` keeps the user's preferences, where there are any to keep; `watchers` are told of every request;
     `token` lets programs of this user's in that could read the runtime file (app/instance.py); `shell` is the
-    Mac app around the server, if there is one; `activity` has what was asked, for the pages.
+    Mac app around the server, if there is one; `problems` are what was wrong with the
+    settings at the start, and `activity` is what was asked, both for the pages.
     """
 
     settings: Settings
@@ -53,6 +54,7 @@ class State:
     responses: Responses = field(default_factory=Responses)
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     shell: Shell | None = None
+    problems: tuple[str, ...] = ()
     activity: Activity = field(init=False)
     started_with: Settings = field(init=False)
 

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from app.errors import AppError
 from app.server.state import state_of
-from app.version import version
+from app.version import command, version
 from app.web.access import Access
 from app.web.overview import summary
 
@@ -71,7 +71,7 @@ def environment() -> jinja2.Environment:
     made.filters.update(
         money=money, about=about, sentence=sentence, count=count, duration=duration, clock=clock, day=day
     )
-    made.globals.update(links=LINKS, version=version())
+    made.globals.update(links=LINKS, version=version(), command=command)
     return made
 
 

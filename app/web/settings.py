@@ -53,7 +53,7 @@ async def settings_page(
         status,
         fields=fields or _fields(loaded.preferences) | {"launch_at_login": login in STARTS},
         forced={name: VARIABLES[name] for name in state.settings.forced if name in VARIABLES},
-        problems=loaded.problems,
+        problems=dict.fromkeys((*state.problems, *loaded.problems)),
         restart=_waiting(state, loaded.preferences),
         mac=state.shell is not None,
         login=login,

@@ -44,7 +44,7 @@ def status_page(
         bridge=bridge_view(state.bridge),
         today=state.activity.last(1)[state.activity.today],
         setup_step=setup_step(state) if loaded.preferences.setup != "done" else None,
-        problems=loaded.problems,
+        problems=dict.fromkeys((*state.problems, *loaded.problems)),
         wrong=wrong,
         unchecked=unchecked,
         error=error,

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.agents.registry import AGENTS
 from tests.standins.cursor import CursorStandIn
-from tests.web.browser import PATIENCE, Site, Window, until_ready, window
+from tests.web.browser import PATIENCE, Site, Window, site, until_ready, window
 from tests.web.conftest import KEY
 
 pytestmark = [pytest.mark.release, pytest.mark.xdist_group("browser")]
@@ -164,8 +164,6 @@ def test_activity_shows_requests_while_they_run(user: Window, ready_site: Site) 
 def test_sums_are_there_after_a_restart(
     browser: Browser, environ: dict[str, str], tmp_path: Path, htmx: Path
 ) -> None:
-    from tests.web.browser import site
-
     environ = {**environ, "CURSOR_API_KEY": KEY}
     with site(environ, tmp_path / "home") as first:
         ask(first, "hello")
@@ -241,6 +239,16 @@ def test_settings_are_kept(user: Window, ready_site: Site) -> None:
     )
     page.get_by_text("The log’s last lines").click()
     expect(page.locator("pre.log")).to_contain_text("bridge ready")
+
+
+def test_settings_that_were_broken_are_told(
+    browser: Browser, environ: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/settings.json").write_text("{ broken")
+    with site({**environ, "CURSOR_API_KEY": KEY}, tmp_path / "home") as running, window(browser) as user:
+        enter(user.page, running)
+        expect(user.page.get_by_role("note")).to_contain_text("could not be understood")
 
 
 def test_a_page_from_before_a_restart_says_so(user: Window, ready_site: Site) -> None:

@@ -49,7 +49,7 @@ def open_command(data: Path, home: Path) -> subprocess.CompletedProcess[str]:
 def test_without_a_server_it_says_so(tmp_path: Path) -> None:
     run = open_command(tmp_path, tmp_path)
     assert run.returncode == 1
-    assert run.stderr == "the server does not run: start it with: python -m app serve\n"
+    assert run.stderr == "the server does not run: start it with `python -m app serve`\n"
 
 
 @pytest.mark.release
