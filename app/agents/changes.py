@@ -125,6 +125,8 @@ def _remove(root: Any, setting: Setting, before: Any) -> None:
             for at, value in leaves(setting):
                 if plain(get(root, at)) == value:
                     _restore(root, at, before)
+        case Fill() if get(before, setting.at) is MISSING:
+            _delete(root, setting.at, before)
         case Default():
             current = get(root, setting.at)
             if isinstance(current, str) and current.startswith(setting.ours):

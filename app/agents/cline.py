@@ -1,7 +1,7 @@
-"""Cline: a provider of its own in ~/.cline/data/settings, which its editors' extensions and its CLI share.
+"""Cline: its "OpenAI Compatible" provider in ~/.cline/data/settings, which its extensions and its CLI share.
 
-https://docs.cline.bot/getting-started/config. Cline before the shared settings kept one "OpenAI Compatible"
-provider in globalState.json and its key in secrets.json; where that file is, it is set too.
+https://docs.cline.bot/getting-started/config. Cline before the shared settings kept that provider in
+globalState.json and its key in secrets.json; where that file is, it is set too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from pathlib import Path
 from app.agents.home import Home
 from app.agents.model import (
     KEY,
-    PROVIDER,
     TITLE,
     Agent,
     ConfigFile,
@@ -25,6 +24,7 @@ from app.agents.model import (
 )
 from app.cursor.models import Model
 
+PROVIDER = "openai-compatible"  # one of Cline's own: its CLI (3.0) does not find providers by other names
 WRITTEN = "2026-01-01T00:00:00.000Z"  # a time Cline asks for and replaces whenever it saves
 
 
@@ -40,36 +40,33 @@ def _data(home: Home) -> Path:
 
 def _providers(data: Path, target: Target) -> ConfigFile:
     entry = ("providers", PROVIDER)
-    settings = {"provider": PROVIDER, "model": target.default.id, "apiKey": KEY, "baseUrl": target.base_url}
+    settings = (*entry, "settings")
     return ConfigFile(
         data / "settings" / "providers.json",
         "json",
         (
             Head(("version",), 1),
             Take(("lastUsedProvider",), PROVIDER),
-            Own(entry, {"settings": settings}),
+            Take((*settings, "provider"), PROVIDER),
+            Take((*settings, "model"), target.default.id),
+            Take((*settings, "apiKey"), KEY, mark=True),
+            Take((*settings, "baseUrl"), target.base_url, mark=True),
             Fill((*entry, "updatedAt"), WRITTEN),
             Fill((*entry, "tokenSource"), "manual"),
         ),
-        urls=((*entry, "settings", "baseUrl"),),
+        urls=((*settings, "baseUrl"),),
         private=True,
     )
 
 
 def _models(data: Path, target: Target) -> ConfigFile:
     entry = ("providers", PROVIDER)
-    provider = {
-        "name": TITLE,
-        "baseUrl": target.base_url,
-        "defaultModelId": target.default.id,
-        "protocol": "openai-chat",
-        "client": "openai-compatible",
-    }
-    models = {model.id: _model(model) for model in target.models}
+    provider = {"name": TITLE, "baseUrl": target.base_url, "defaultModelId": target.default.id}
+    models = (Own((*entry, "models", model.id), _model(model)) for model in target.models)
     return ConfigFile(
         data / "settings" / "models.json",
         "json",
-        (Head(("version",), 1), Own(entry, {"provider": provider, "models": models})),
+        (Head(("version",), 1), Take((*entry, "provider"), provider), *models),
         urls=((*entry, "provider", "baseUrl"),),
     )
 
