@@ -101,5 +101,5 @@ def _problem(request: Request, code: int, text: str = "") -> HTMLResponse:
     title, usual = PROBLEMS.get(code, PROBLEMS[400])
     path = request.url.path if request.method == "POST" else ""
     back = next((place for place in PAGES if path.startswith(place)), "/app/")
-    again = "Load it again"
-    return page(request, "problem", code, title=title, text=text or usual, back=back, back_text=again)
+    back_text = "Load it again" if path else "To Status"
+    return page(request, "problem", code, title=title, text=text or usual, back=back, back_text=back_text)
