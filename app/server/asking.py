@@ -16,7 +16,7 @@ from app.server.presence import unless_left
 from app.server.state import State, state_of
 from app.version import command
 
-SESSION_HEADERS = ("x-session-affinity", "x-opencode-session-id", "x-opencode-session")
+SESSION_HEADERS = (b"x-session-affinity", b"x-opencode-session-id", b"x-opencode-session")
 LONGEST_SESSION = 256
 
 
@@ -65,11 +65,9 @@ def require_model(name: str | None) -> Model:
 
 def session_of(request: HttpRequest) -> str | None:
     """Give what keeps a client's conversation together, from the headers that name it."""
-    for name in SESSION_HEADERS:
-        value = request.headers.get(name, "").strip()
-        if value:
-            return value[:LONGEST_SESSION]
-    return None
+    sent = {name: value.strip() for name, value in request.scope["headers"] if name in SESSION_HEADERS}
+    found = next((sent[name] for name in SESSION_HEADERS if sent.get(name)), None)
+    return None if found is None else found.decode("latin-1")[:LONGEST_SESSION]
 
 
 async def make_prompt(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache
 from importlib import import_module
 
 from starlette.applications import Starlette
@@ -76,38 +77,45 @@ def build(
 
 
 def _routes() -> list[BaseRoute]:
-    routes: list[BaseRoute] = [
+    """Give the routes, those first that every run takes: they are tried in order."""
+    api = [route for prefix in ("/v1", "") for route in _api(prefix)]
+    return [
+        *api,
         Route("/health", health, methods=["GET"]),
         Route("/", front, methods=["GET"]),
         Route("/app", front, methods=["GET"]),
         Mount("/app", Pages()),
         Route("/control/reload", reload, methods=["POST"]),
     ]
-    for prefix in ("/v1", ""):
-        response = f"{prefix}/responses/{{id}}"
-        routes += [
-            Route(f"{prefix}/models", list_models, methods=["GET"]),
-            Route(f"{prefix}/models/{{id:path}}", get_model, methods=["GET"]),
-            Route(f"{prefix}/chat/completions", _later("chat", "create_completion"), methods=["POST"]),
-            Route(f"{prefix}/completions", _later("chat", "create_old_completion"), methods=["POST"]),
-            Route(f"{prefix}/responses", _later("responses", "create_response"), methods=["POST"]),
-            Route(
-                f"{prefix}/responses/input_tokens",
-                _later("responses", "count"),
-                methods=["POST"],
-            ),
-            Route(response, _later("responses", "answer_kept"), methods=["GET", "DELETE"]),
-            Route(f"{response}/input_items", _later("responses", "list_input_items"), methods=["GET"]),
-            Route(f"{response}/cancel", _later("responses", "cancel_response"), methods=["POST"]),
-        ]
-    return routes
 
 
-def _later(module: str, name: str) -> Callable[[Request], Awaitable[Response]]:
+def _api(prefix: str) -> list[Route]:
+    response = f"{prefix}/responses/{{id}}"
+    return [
+        Route(f"{prefix}/chat/completions", _later("chat", "create_completion"), methods=["POST"]),
+        Route(f"{prefix}/responses", _later("responses", "create_response"), methods=["POST"]),
+        Route(f"{prefix}/models", list_models, methods=["GET"]),
+        Route(f"{prefix}/models/{{id:path}}", get_model, methods=["GET"]),
+        Route(f"{prefix}/completions", _later("chat", "create_old_completion"), methods=["POST"]),
+        Route(f"{prefix}/responses/input_tokens", _later("responses", "count"), methods=["POST"]),
+        Route(response, _later("responses", "answer_kept"), methods=["GET", "DELETE"]),
+        Route(f"{response}/input_items", _later("responses", "list_input_items"), methods=["GET"]),
+        Route(f"{response}/cancel", _later("responses", "cancel_response"), methods=["POST"]),
+    ]
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _later(module: str, name: str) -> Endpoint:
     """Give an endpoint of app.server that is imported when it is first asked for: a third of the start."""
 
+    @cache
+    def found() -> Endpoint:
+        endpoint: Endpoint = getattr(import_module(f"app.server.{module}"), name)
+        return endpoint
+
     async def endpoint(request: Request) -> Response:
-        answer: Response = await getattr(import_module(f"app.server.{module}"), name)(request)
-        return answer
+        return await found()(request)
 
     return endpoint

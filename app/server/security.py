@@ -12,7 +12,6 @@ import ipaddress
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.openai.errors import ApiError
@@ -81,7 +80,7 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers = _headers(scope)
         error = refusal(headers, origins=self.origins()) or self._too_big(scope, headers)
         with visiting(scope, headers.get("user-agent", ""), self.watchers) as visit:
             if error is not None:
@@ -94,7 +93,7 @@ class Door:
             else:
                 await self.app(scope, self._bounded(receive), _marked(send, visit, extra))
 
-    def _too_big(self, scope: Scope, headers: Headers) -> ApiError | None:
+    def _too_big(self, scope: Scope, headers: Mapping[str, str]) -> ApiError | None:
         line = len(scope.get("raw_path") or b"") + len(scope["query_string"])
         if line + sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
             return head_too_big()
@@ -117,7 +116,12 @@ class Door:
         return bounded
 
 
-def _cors(headers: Headers) -> list[tuple[bytes, bytes]]:
+def _headers(scope: Scope) -> dict[str, str]:
+    """Give the headers by name, the first of each; looking each of them up in the list takes longer."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+
+
+def _cors(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """Give the headers that let the page of an origin that was let in read the answer."""
     origin = headers.get("origin")
     if origin is None:
