@@ -19,7 +19,8 @@ from app.errors import AppError
 from app.server.state import State, state_of
 from app.web.forms import form
 from app.web.overview import Tone
-from app.web.render import page, said, sentence
+from app.web.render import page, said
+from app.web.words import sentence
 
 TONES: dict[str, Tone] = {
     "installed": "good",

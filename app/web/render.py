@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,9 +11,9 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from app.errors import AppError
 from app.server.state import state_of
 from app.version import command, version
+from app.web import words
 from app.web.access import Access
 from app.web.overview import summary
 
@@ -68,21 +67,18 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(
-        money=money, about=about, sentence=sentence, count=count, duration=duration, clock=clock, day=day
-    )
+    made.filters |= words.FILTERS
     made.globals.update(links=LINKS, version=version(), command=command)
     return made
 
 
 def page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Render `name`.html for `request`; `error` among `values` is a sentence at its head."""
-    partial = request.headers.get("hx-request") == "true"
     text = (
         environment()
         .get_template(f"{name}.html")
         .render(
-            layout="partial.html" if partial else "layout.html",
+            partial=request.headers.get("hx-request") == "true",
             current=name,
             summary=summary(state_of(request)),
             token=access_of(request).form_token,
@@ -112,54 +108,3 @@ def access_of(request: Request) -> Access:
 def said(place: str, code: str) -> RedirectResponse:
     """Lead on to the page at `place`, which says `code` of SAID."""
     return RedirectResponse(f"{place}?said={code}", 303)
-
-
-def sentence(error: AppError | str) -> str:
-    """Give an error, or another text without a stop, as a sentence."""
-    text = str(error)
-    first = text.partition(" ")[0]
-    return f"{text[:1].upper()}{text[1:]}." if first.islower() else f"{text}."  # macOS stays as it is
-
-
-def about(usd: float) -> str:
-    """Write a sum of US dollars in cents."""
-    return "<$0.01" if 0 < usd < 0.005 else f"${usd:,.2f}"
-
-
-def money(usd: float) -> str:
-    """Write US dollars, with as many digits as say something."""
-    if usd == 0 or usd >= 0.995:
-        return f"${usd:,.2f}"
-    if usd < 0.000005:
-        return "<$0.00001"
-    return f"${usd:.3f}" if usd >= 0.01 else f"${usd:.5f}"
-
-
-def count(number: int | None) -> str:
-    """Write a count, long ones shortened: 950, 12.3k, 4.5M."""
-    if number is None:
-        return "–"
-    for size, letter in ((1_000_000, "M"), (10_000, "k")):
-        if number >= size:
-            unit = 1000 if letter == "k" else size
-            return f"{number / unit:.1f}{letter}"
-    return f"{number:,}"
-
-
-def duration(ms: float | None) -> str:
-    """Write milliseconds as people read them."""
-    if ms is None:
-        return "–"
-    if ms < 1000:
-        return f"{ms:.0f} ms"
-    return f"{ms / 1000:.1f} s" if ms < 60_000 else f"{ms / 60_000:.0f} min"
-
-
-def clock(seconds: float) -> str:
-    """Write epoch seconds as this machine's time of day."""
-    return f"{datetime.datetime.fromtimestamp(seconds):%H:%M:%S}"
-
-
-def day(date: datetime.date) -> str:
-    """Write a date, short."""
-    return f"{date.day} {date:%b}"

@@ -19,7 +19,8 @@ from app.server.state import State, state_of
 from app.settings import VARIABLES
 from app.shell.link import LoginItem
 from app.web.forms import form
-from app.web.render import page, said, sentence
+from app.web.render import page, said
+from app.web.words import sentence
 
 TAIL = 40  # lines of the log
 TAIL_BYTES = 64_000

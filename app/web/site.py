@@ -16,8 +16,9 @@ from app.web import activity, agents, playground, settings, status, updates, wel
 from app.web.access import Access, load_key
 from app.web.entry import enter
 from app.web.guard import Guard
-from app.web.render import page, sentence
+from app.web.render import page
 from app.web.static import static
+from app.web.words import sentence
 
 PROBLEMS = {
     400: ("That was not understood", "What the browser sent is no form of this page."),

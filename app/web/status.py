@@ -11,8 +11,9 @@ from app.keys import NotAKey, Unchecked, WrongKey, hint
 from app.server.state import state_of
 from app.web.forms import form
 from app.web.overview import bridge_view
-from app.web.render import page, said, sentence
+from app.web.render import page, said
 from app.web.welcome import AT_FIRST, setup_step, welcome_page
+from app.web.words import sentence
 
 
 async def show(request: Request) -> Response:

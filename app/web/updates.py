@@ -13,7 +13,8 @@ from app.errors import AppError
 from app.server.state import state_of
 from app.web.forms import form
 from app.web.overview import Tone
-from app.web.render import page, said, sentence
+from app.web.render import page, said
+from app.web.words import sentence
 
 NO_FEED = "This copy runs from source and knows no feed of updates; API_FOR_CURSOR_FEED names one."
 

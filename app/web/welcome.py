@@ -24,7 +24,8 @@ from app.server.visits import KEY as VISIT
 from app.server.visits import Visit, note
 from app.web.agents import AgentLine, agent_lines
 from app.web.forms import form
-from app.web.render import page, said, sentence
+from app.web.render import page, said
+from app.web.words import sentence
 
 AT_FIRST = "new"
 HELLO = "Say hello to a new user in one short sentence."
