@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from errors import Exit, Fault
 
 if TYPE_CHECKING:
+    from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
 
 ATTEMPTS = 6
@@ -47,6 +49,7 @@ def client(
     from botocore.config import Config
 
     core = botocore.session.Session(session_vars=_ISOLATED)
+    core.register_component("data_loader", _loader())
     settings = Config(
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
@@ -67,6 +70,14 @@ def client(
         aws_secret_access_key=secret_key,
         config=settings,
     )
+
+
+@cache
+def _loader() -> Loader:
+    """Keep what describes S3 for the next client: to read it takes most of the time to make one."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 @contextmanager
