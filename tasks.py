@@ -117,13 +117,14 @@ def bridge_build(c: Context) -> None:
     console().print(f"built {build(ROOT, Subprocess())}", highlight=False)
 
 
-@task
+@task(help={"app": "only those of the app, which need no release"})
 @guarded
-def pictures(c: Context) -> None:
-    """Draw the pictures in the docs again, from the last release."""
-    from release.pictures import draw
+def pictures(c: Context, app: bool = False) -> None:
+    """Draw the pictures in the docs again: the last release's window, the app's pages (needs Chromium)."""
+    from commands import Subprocess
+    from release.pictures import draw, draw_app
 
-    for path in draw(ROOT):
+    for path in [*([] if app else draw(ROOT)), *draw_app(ROOT, Subprocess())]:
         console().print(f"drew {path}", highlight=False)
 
 
