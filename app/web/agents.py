@@ -86,11 +86,9 @@ def setup(state: State) -> Service:
 
 
 async def agent_lines(state: State) -> list[AgentLine]:
-    """Look at every agent."""
+    """Look at every agent; those that are here come first."""
     views = await asyncio.to_thread(lambda: setup(state).overview())
-    order = {"good": 0, "warn": 0, "bad": 0}
-    lines = [line_of(view) for view in views]
-    return sorted(lines, key=lambda line: order.get(line.tone, 1 if line.here else 2))
+    return sorted(map(line_of, views), key=lambda line: (not line.here, line.tone == "calm"))
 
 
 def line_of(view: AgentView) -> AgentLine:

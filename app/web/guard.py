@@ -21,7 +21,6 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-OPEN = ("/static/", "/enter")  # what holds nothing of the user's
 SAFE = ("GET", "HEAD")
 
 
@@ -38,12 +37,17 @@ class Guard:
         answer = self.app
         if foreign(headers, scope["method"]):
             answer = HTMLResponse(locked("foreign"), 403)
-        elif not (_path(scope).startswith(OPEN) or self._knows(headers)):
+        elif not (is_open(_path(scope)) or self._knows(headers)):
             answer = HTMLResponse(locked("locked"), 403)
         await answer(scope, receive, _secured(send))
 
     def _knows(self, headers: Headers) -> bool:
         return self.access.holds(_cookie(headers, self.access.cookie))
+
+
+def is_open(path: str) -> bool:
+    """Whether what is at `path` holds nothing of the user's: scripts, styles, and the way in."""
+    return path.startswith("/static/") or path == "/enter"
 
 
 def foreign(headers: Headers, method: str) -> bool:

@@ -99,6 +99,14 @@ def test_without_the_cookie_nothing_is_shown(outside: Pages, path: str) -> None:
     assert outside.client.cookies == {}
 
 
+@pytest.mark.parametrize("path", ["static/none.css", "static/..%2fsettings", "enter", "enter/x", "entering"])
+def test_what_is_open_gives_nothing_away(outside: Pages, path: str) -> None:
+    answer = outside.client.get(f"/app/{path}")
+    assert answer.status_code in (403, 404)
+    assert 'name="token"' not in answer.text
+    assert "127.0.0.1:8787" not in answer.text
+
+
 def test_a_link_sets_a_cookie_that_other_sites_and_scripts_cannot_use(outside: Pages) -> None:
     answer = outside.client.get(link(outside.state.settings.data_dir, ADDRESS.url, "settings"))
     assert "url=/app/settings" in answer.text
