@@ -14,7 +14,7 @@ from collections.abc import Callable, MutableMapping, MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.agents import jsonc, tables
+from app.agents import jsonc, jsonc_writer, tables
 from app.agents.model import Format
 
 
@@ -85,7 +85,7 @@ def _json(text: str, array: bool) -> Tree:
         document = jsonc.parse(text)
     except jsonc.SyntaxFault as fault:
         raise Unreadable(str(fault)) from fault
-    return Tree(document.root, lambda: jsonc.render(document))
+    return Tree(document.root, lambda: jsonc_writer.render(document))
 
 
 def _toml(text: str, array: bool) -> Tree:

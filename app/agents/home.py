@@ -52,11 +52,9 @@ class Home:
 
     def program(self, names: Iterable[str]) -> Path | None:
         """Find the first of some programs, on PATH or where they usually are."""
-        folders = [
-            *self.env.get("PATH", "").split(os.pathsep),
-            *(str(self.path / bin) for bin in _USUAL_BINS),
-        ]
-        places = os.pathsep.join([*folders, *(str(self.root / bin) for bin in _SYSTEM_BINS)])
+        usual = (*(self.path / bin for bin in _USUAL_BINS), *(self.root / bin for bin in _SYSTEM_BINS))
+        named = (folder for folder in self.env.get("PATH", "").split(os.pathsep) if folder)
+        places = os.pathsep.join([*named, *map(str, usual)])
         found = (shutil.which(name, path=places) for name in names)
         return next((Path(program) for program in found if program), None)
 

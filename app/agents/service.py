@@ -120,7 +120,8 @@ class Service:
         try:
             paths = tuple(file.path for file in agent.files(self.home, self.target))
             look = self._look(agent)
-            state, sentence = _status(look.all, found=detect.sign(agent.signs(self.home), self.home))
+            found = detect.sign(agent.signs(self.home), self.home)
+            state, sentence = _status(look.all, self.target.base_url, found)
         except AppError as error:
             state, sentence = "unreadable", f"{error}."
         actions = (*_actions(state), *(("undo",) if self._undoable(agent) else ()))
@@ -260,13 +261,15 @@ class Service:
             yield
 
 
-def _status(all: Observed, *, found: str | None) -> tuple[State, str]:
-    """Give the status word and its sentence for what an agent's files say."""
+def _status(all: Observed, wanted: str, found: str | None) -> tuple[State, str]:
+    """Give the status word and its sentence for what an agent's files say; `found` shows that it is here."""
     hosted = [url for url in all.urls if not is_local(url)]
     if hosted:
         return "hosted", f"Points at {hosted[0]}; update it to use this app."
     if all.present and not all.differs:
         return "installed", "Set up for this app."
+    if all.present and (others := [url for url in all.urls if not url.startswith(wanted)]):
+        return "needs update", f"Points at {others[0]}; this app is at {wanted}."
     if all.present or all.outdated:
         return "needs update", f"Set up differently: {_some(all.differs)}."
     if found is None:

@@ -83,6 +83,7 @@ def test_another_port_needs_an_update(home: Path, name: str) -> None:
     setup = on(home)
     view = setup.view(name)
     assert (view.state, view.actions) == ("needs update", ("update", "remove", "undo"))
+    assert view.sentence.startswith(f"Points at {OTHER}")
     setup.install(name)
     assert setup.view(name).state == "installed"
     assert OTHER.encode() not in b"".join(files_of(home).values())

@@ -4,7 +4,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.agents.changes import install, observe, remove
@@ -107,6 +107,7 @@ def test_a_yaml_item_comes_and_goes(text: str) -> None:
             assert line in installed.splitlines(), line
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text("abcxyz", min_size=1, max_size=4),
