@@ -37,6 +37,7 @@ def provider(target: Target) -> dict[str, Any]:
                 "name": title(model),
                 "tool_call": True,
                 "attachment": True,
+                "modalities": {"input": ["text", "image"], "output": ["text"]},  # or it drops pictures
                 "cost": {"input": model.price.input, "output": model.price.output},
                 "limit": {"context": model.context, "output": model.output},
             }
