@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from app.cursor.client import RunFailed
+from app.errors import AppError
+from app.keychain import Held
 from app.web.static import FOLDER
+from tests.app.test_updates import feed, item
 from tests.web.conftest import ADDRESS, KEY, Pages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -249,3 +254,71 @@ def test_the_icon_is_the_app_s() -> None:
 def test_a_stranger_at_the_address_still_gets_the_api(outside: Pages) -> None:
     assert outside.client.get("/v1/models").status_code == 200
     assert outside.client.get("/health").json()["baseUrl"] == f"{ADDRESS.url}/v1"
+
+
+# --- updates ---
+
+
+def offered(pages: Pages, monkeypatch: pytest.MonkeyPatch, data: bytes) -> str:
+    """The Updates page after a look at a feed with this content."""
+    pages.state.settings = dataclasses.replace(pages.state.settings, feed="https://updates.example/a.xml")
+    monkeypatch.setattr("app.updates.download", lambda url: data)
+    text: str = pages.post("/app/updates/check").text
+    return text
+
+
+def test_a_newer_version_is_offered(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = offered(pages, monkeypatch, feed(item("8")))
+    assert "1.8 is there" in text
+    assert 'href="https://updates.example/8.dmg"' in text
+
+
+def test_a_feed_leads_to_web_addresses_only(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = offered(pages, monkeypatch, feed(item("8", link="javascript:alert(1)")))
+    assert "1.8 is there" in text
+    assert "javascript:" not in text
+
+
+def test_a_feed_that_cannot_be_read_is_told(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "is not used" in offered(pages, monkeypatch, b"<rss")
+
+
+# --- a locked key ---
+
+
+@dataclass
+class Locked:
+    """A vault that opens when the user has said so, which takes a second try."""
+
+    name: str = "the Keychain"
+    tries: int = 0
+
+    def read(self) -> Held:
+        return Held("present", KEY, self.name) if self.tries > 1 else Held("locked", source=self.name)
+
+    def unlock(self) -> Held:
+        self.tries += 1
+        return self.read()
+
+    def write(self, key: str) -> None:
+        raise AppError("it is locked")
+
+    def remove(self) -> None:
+        raise AppError("the key could not be removed in the Keychain", cure="unlock it and try again")
+
+
+def test_a_locked_key_is_unlocked(pages: Pages) -> None:
+    pages.state.keys.vault = Locked()
+    assert pages.client.portal is not None
+    pages.client.portal.call(pages.state.keys.read)
+    assert "There may be a key in the Keychain, but it is locked." in pages.get("/app/welcome")
+    pages.post("/app/welcome/dismissed")
+    assert "The key is locked" in pages.get("/app/")
+    declined = pages.post("/app/key/unlock")
+    assert declined.status_code == 409
+    assert "It is still locked." in declined.text
+    assert "The key is unlocked." in pages.post("/app/key/unlock").text
+    assert "…9876" in pages.get("/app/")
+    refused = pages.post("/app/key/remove")
+    assert refused.status_code == 409
+    assert "unlock it and try again" in refused.text
