@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import stat
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,14 +23,16 @@ KEPT = 20  # changes of an agent
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A file in a change: `copy` names its former bytes (None: there was no file); digests tell whether it
-    still is what the change made of it.
+    """A file in a change: `copy` names its former bytes (None: there was none), `mode` its permissions.
+
+    The digests tell whether it still is what the change made of it.
     """
 
     path: str
     copy: str | None
     before: str
     after: str
+    mode: int = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +105,12 @@ class Backups:
         return _installation(self.entries())
 
     def _copy(self, change: Change, stamp: str) -> Saved:
-        name = None
+        name, mode = None, change.mode
         if change.before is not None:
+            mode = _mode(change.path, mode)
             name = f"{stamp}-{change.path.name.lstrip('.')}"
             write_private(self.folder / name, change.before)
-        return Saved(str(change.path), name, digest(change.before), digest(change.after))
+        return Saved(str(change.path), name, digest(change.before), digest(change.after), mode)
 
     def _write(self, entries: list[Entry]) -> None:
         kept = self._bounded(entries)
@@ -133,6 +137,13 @@ class Backups:
 def _happened(entry: Entry) -> bool:
     """Say whether a change was made, not only prepared by a process that ended before it could say so."""
     return entry.done or all(_present(Path(saved.path)) == saved.after for saved in entry.files)
+
+
+def _mode(path: Path, default: int) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return default
 
 
 def _present(path: Path) -> str:

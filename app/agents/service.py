@@ -185,11 +185,15 @@ class Service:
         """Put back the very files of before, if they are as we left them; else take out what is ours."""
         backups = self._backups(agent)
         run = backups.installation()
-        originals = {path: backups.former(saved) for path, saved in _first_copies(run).items()}
+        copies = _first_copies(run)
+        originals = _readable(backups, copies)
         now = {str(file.path): data for file, data in zip(look.files, look.contents, strict=True)}
-        if run and _untouched(run, now) and not self._had_ours(look.files, originals):
+        whole = len(originals) == len(copies) and _untouched(run, now)
+        if whole and not self._had_ours(look.files, originals):
             return [
-                Change(file.path, data, originals.get(str(file.path), data))
+                Change(file.path, data, originals[str(file.path)])
+                if str(file.path) in originals
+                else _remove(file, data, originals)
                 for file, data in zip(look.files, look.contents, strict=True)
             ]
         return [_remove(file, data, originals) for file, data in zip(look.files, look.contents, strict=True)]
@@ -239,7 +243,7 @@ class Service:
             raise AppError(
                 f"{path} was changed since", cure="undo with --force to put the older one in its place"
             )
-        return Change(path, present, backups.former(saved))
+        return Change(path, present, backups.former(saved), saved.mode)
 
     def _undoable(self, agent: Agent) -> bool:
         with contextlib.suppress(AppError):
@@ -323,6 +327,15 @@ def _first_copies(run: list[Entry]) -> dict[str, Saved]:
         for saved in entry.files:
             copies.setdefault(saved.path, saved)
     return copies
+
+
+def _readable(backups: Backups, copies: dict[str, Saved]) -> dict[str, bytes | None]:
+    """Give the files' bytes from before, but those whose copy is gone or damaged: removal can do without."""
+    originals: dict[str, bytes | None] = {}
+    for path, saved in copies.items():
+        with contextlib.suppress(AppError):
+            originals[path] = backups.former(saved)
+    return originals
 
 
 def _untouched(run: list[Entry], now: dict[str, bytes | None]) -> bool:

@@ -114,6 +114,37 @@ def test_a_damaged_backup_is_not_put_back(home: Path, setup: Service, write: Wri
     assert path.read_text() == installed
 
 
+def test_removal_does_without_a_damaged_backup(home: Path, setup: Service, write: Write) -> None:
+    path = write(CONFIG, '{"model": "mine/model"}')
+    setup.install("opencode")
+    (copy,) = (home.parent / "data" / "backups" / "opencode").glob("*-opencode.json")
+    copy.unlink()
+    setup.remove("opencode")
+    assert json.loads(path.read_text()) == {"model": "mine/model"}
+
+
+def test_a_private_file_stays_private_through_removal_and_undo(home: Path, setup: Service) -> None:
+    setup.install("cline")
+    path = home / ".cline/data/settings/providers.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    setup.remove("cline")
+    assert not path.exists()
+    setup.undo("cline")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_removal_takes_out_what_was_there_before_installation_already(home: Path, setup: Service) -> None:
+    setup.install("codex")
+    profile = (home / ".codex/cursorapi.config.toml").read_bytes()
+    setup.remove("codex")
+    (home / ".codex").mkdir()
+    (home / ".codex/cursorapi.config.toml").write_bytes(profile)
+    setup.install("codex")
+    setup.remove("codex")
+    assert setup.view("codex").state == "install"
+    assert b"".join(files_of(home).values()) == b""
+
+
 def test_a_clock_that_jumps_back_mixes_nothing_up(home: Path, write: Write) -> None:
     path = write(CONFIG, "{}")
     times = iter([2_000_000_000.0, 1.0, 1.0, 1.0])
