@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import formatdate
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,13 +24,19 @@ ATTEMPTS = 6
 
 
 class Changed(Fault):
-    """A condition did not hold: the object exists already, is gone, or is another one by now."""
+    """A condition did not hold: the object exists already, is gone, or is another one by now.
+
+    `retried`: the request was sent more than once, so it may have been ourselves.
+    """
 
     status = Exit.CONFLICT
+    retried = False
 
 
 class Absent(Exception):
     """The store's 404. Never leaves `release.store`, whose methods say what it means to each."""
+
+    retried = False
 
 
 # Variables of a botocore session that would let the user's AWS set-up change what is sent where.
@@ -88,7 +95,10 @@ def faults(where: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _fault(error.response, where) from error
+        fault = _fault(error.response, where)
+        if isinstance(fault, Changed | Absent):
+            fault.retried = error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
+        raise fault from error
     except BotoCoreError as error:
         raise Fault(
             f"the bucket cannot be reached: {error}",
@@ -109,6 +119,16 @@ def _fault(response: Mapping[str, Any], where: str) -> Exception:
         return Absent(where)
     if status == 412 or code == "ConditionalRequestConflict":
         return Changed("somebody else has changed the object", where=where, cure="run it again")
+    if code in ("RequestTimeTooSkewed", "RequestExpired"):
+        said = response["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "unknown")
+        details = (f"its time: {said}", f"yours:    {formatdate(usegmt=True)}")
+        cure = "set this machine's clock and run it again"
+        return Fault(
+            f"{message}: the clocks differ", where=where, details=details, cure=cure, status=Exit.SECRET
+        )
+    if code in ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"):
+        cure = "make a new access key, put it where release.toml says, and run it again: it goes on from here"
+        return Fault("the bucket's access key has expired", where=where, cure=cure, status=Exit.SECRET)
     if status in (401, 403):
         cure = "check the bucket's access key and secret, that they may write, and this machine's clock"
         return Fault(message, where=where, cure=cure, status=Exit.SECRET)

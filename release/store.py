@@ -205,8 +205,12 @@ class S3Store:
                     upload = Upload(self._client, self.bucket, key, self._part_bytes, self._threads)
                     return upload.run(body, headers, conditions, on_progress)
                 etag = self._put_whole(key, body, digest, headers, conditions)
-        except Absent as error:  # the answer to If-Match when nothing is there
-            raise Changed("the object to replace is gone", where=self._where(key)) from error
+        except (Absent, Changed) as error:
+            etag = self._written(key, digest, size) if error.retried else ""
+            if not etag and isinstance(error, Changed):
+                raise
+            if not etag:  # the answer to If-Match when nothing is there
+                raise Changed("the object to replace is gone", where=self._where(key)) from error
         if on_progress:
             on_progress(size, size)
         return etag
@@ -273,6 +277,15 @@ class S3Store:
                 Bucket=self.bucket, Key=key, Body=data, ChecksumSHA256=checksum, **headers, **conditions
             )
         return answer["ETag"]
+
+    def _written(self, key: str, digest: str, size: int) -> str:
+        """Return the object's etag if it is what was to be put.
+
+        When an answer is lost, boto3 sends the request again, and the condition fails on our own object (or
+        the upload in parts is over and unknown).
+        """
+        found = self.head(key)
+        return found.etag if found and (found.sha256, found.size) == (digest, size) else ""
 
     @property
     def _client(self) -> S3Client:
