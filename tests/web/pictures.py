@@ -106,7 +106,7 @@ def _work(site: Site, agent: str, model: str, text: str) -> None:
 
 
 def _talk(page: Page) -> None:
-    page.get_by_label("Message").fill("Which of my tests are slow, and why?")
+    page.get_by_label("Message").fill("Say hello in four words.")
     page.keyboard.press("Enter")
     expect(page.locator(".meta")).to_have_count(1)
 
