@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import AppError
-from app.preferences import AFTER_RESTART, LogLevel, Preferences
+from app.preferences import AFTER_RESTART, LogLevel, Preferences, check
 from app.preferences import FILE as PREFERENCES
 from app.server.logs import FILE as LOG
 from app.server.state import State, state_of
@@ -72,6 +72,7 @@ async def save(request: Request) -> Response:
     entered = {**fields, **{name: name in fields for name in _switches(state)}}
     try:
         changes = _changes(state, fields)
+        check(changes)  # before anything is changed anywhere
         await _tell_mac(state, changes)
         state.change(**changes)
     except AppError as error:

@@ -79,6 +79,14 @@ def test_what_the_mac_refuses_is_not_kept(pages: Pages, shell: Shell) -> None:
     assert not pages.state.preferences().preferences.launch_at_login
 
 
+def test_the_mac_is_not_asked_for_what_is_not_kept(pages: Pages, shell: Shell) -> None:
+    answer = pages.post(
+        "/app/settings", port="8787", keep_logs="5", origins="no origin", launch_at_login="yes"
+    )
+    assert answer.status_code == 422
+    assert shell.asked == []
+
+
 @pytest.mark.parametrize(
     ("item", "words"),
     [("needs approval", "System Settings, General, Login Items"), ("not available", "Move the app")],
