@@ -14,7 +14,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from release.tasks import appcast, keys, public
+from release.tasks import appcast, keys, public, worker
 from release.tasks.common import ROOT, console, guarded, pairs, python
 
 
@@ -194,3 +194,4 @@ _bridge.add_task(bridge_build)
 namespace.add_collection(_bridge)
 namespace.add_collection(keys.collection)
 namespace.add_collection(appcast.collection)
+namespace.add_collection(worker.collection)
