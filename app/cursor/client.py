@@ -56,6 +56,8 @@ Text = frames.Text
 Thinking = frames.Thinking
 Done = frames.Done
 Output = Text | Thinking | ToolCalls | Done
+SAID = (frames.Text, frames.Thinking)
+ENDS = (frames.Done, frames.Failed)
 
 
 class Connection:
@@ -104,7 +106,7 @@ class _Taken:
     def add(self, event: frames.Event) -> int:
         """Count `event`; give how many events to report now, mostly 0."""
         self.events += 1
-        self.characters += len(event.text) if isinstance(event, frames.Text | frames.Thinking) else 0
+        self.characters += len(event.text) if isinstance(event, SAID) else 0
         if self.characters < TAKEN_AT_ONCE:
             return 0
         count, self.events, self.characters = self.events, 0, 0
@@ -114,12 +116,12 @@ class _Taken:
 def _output(event: frames.Event) -> Output | None:
     """Give what the caller of a run gets to see of `event`. Raises RunFailed for one that says so."""
     match event:
+        case frames.Text() | frames.Thinking() | frames.Done():
+            return event
         case frames.Failed():
             raise RunFailed(event.kind, event.message, retryable=event.retryable)
         case frames.Calls():
             return ToolCalls(tuple(ToolCall(call.id, call.name, call.arguments) for call in event.calls))
-        case frames.Text() | frames.Thinking() | frames.Done():
-            return event
         case _:
             return None
 
@@ -174,7 +176,7 @@ class Bridge:
             try:
                 while not ended:
                     event = await self._next(queue)
-                    ended = isinstance(event, frames.Done | frames.Failed)
+                    ended = isinstance(event, ENDS)
                     if (output := _output(event)) is not None:
                         yield output
                     if (count := taken.add(event)) > 0:
