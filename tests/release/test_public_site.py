@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,10 +58,11 @@ def test_the_commands(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_token(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLOUDFLARE_API_TOKEN", raising=False)
     runner = Recorder()
-    for deed in (
+    deeds: list[Callable[[], str]] = [
         lambda: site.migrate(checkout, runner, "remote"),
         lambda: site.deploy(checkout, runner, dry_run=False),
-    ):
+    ]
+    for deed in deeds:
         with pytest.raises(Fault) as caught:
             deed()
         assert caught.value.status == Exit.SECRET

@@ -22,7 +22,7 @@ from app.server.models import get_model, list_models
 from app.server.responses import (
     answer_kept,
     cancel_response,
-    count_input_tokens,
+    count,
     create_response,
     list_input_items,
 )
@@ -162,7 +162,7 @@ def routes(prefix: str) -> list[Route]:
         ("/chat/completions", ["POST"], create_completion),
         ("/completions", ["POST"], create_old_completion),
         ("/responses", ["POST"], create_response),
-        ("/responses/input_tokens", ["POST"], count_input_tokens),
+        ("/responses/input_tokens", ["POST"], count),
         ("/responses/{id}", ["GET", "DELETE"], answer_kept),
         ("/responses/{id}/input_items", ["GET"], list_input_items),
         ("/responses/{id}/cancel", ["POST"], cancel_response),
