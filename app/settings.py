@@ -15,7 +15,7 @@ from typing import Literal, TypeVar, get_args
 
 from app.errors import AppError
 from app.keychain import Mode
-from app.preferences import DEFAULT_PORT, Loaded, LogLevel, Preferences, origin
+from app.preferences import DEFAULT_PORT, LogLevel, Preferences, origin
 from app.version import NAME, resources
 
 DEFAULT_HOST = "127.0.0.1"
@@ -66,12 +66,6 @@ class Settings:
         """Give these settings with the user's preferences, but for what the environment decides."""
         chosen = {name: getattr(preferences, name) for name in PREFERRED if name not in self.forced}
         return dataclasses.replace(self, **chosen)
-
-    def origin(self, name: str, loaded: Loaded) -> Literal["environment", "file", "default"]:
-        """Say who set the preference `name`."""
-        if name in self.forced:
-            return "environment"
-        return "file" if name in loaded.stored else "default"
 
 
 PREFERRED = frozenset({"port", "origins", "responses_tools", "log_level", "keep_logs"})

@@ -8,9 +8,15 @@ import re
 from app.__main__ import parser
 from app.cli.status import MEANINGS
 from app.preferences import NAMES
+from app.server.build import _api
 from tests.app.conftest import ROOT
 
 PAGE = (ROOT / "docs/app.md").read_text()
+
+
+def test_every_route_is_named() -> None:
+    routes = [route.path for route in _api("")] + ["/health", "/control/reload"]
+    assert {path for path in routes if path.replace("{id:path}", "{id}") not in PAGE} == set()
 
 
 def test_every_variable_is_named() -> None:

@@ -123,22 +123,3 @@ def joined(events: str) -> str:
 def test_all_languages_have_examples() -> None:
     assert {language for language, _ in EXAMPLES} == {"sh", "python", "javascript"}
     assert len(EXAMPLES) >= 12
-
-
-def test_every_route_is_documented() -> None:
-    from app.server.build import _routes
-
-    text = (ROOT / "docs/app.md").read_text("utf-8")
-    for route in _routes():
-        path = route.path.replace("{id:path}", "{id}")
-        assert path.removeprefix("/v1") in text, path
-
-
-def test_every_setting_is_documented() -> None:
-    text = (ROOT / "docs/app.md").read_text("utf-8")
-    source = "".join(path.read_text() for path in (ROOT / "app").rglob("*.py"))
-    named = set(re.findall(r'"((?:CURSOR|API_FOR_CURSOR)_[A-Z_]+[A-Z])"', source))
-    assert {"CURSOR_API_KEY", "API_FOR_CURSOR_ORIGINS"} <= named
-    internal = {"CURSOR_SDK_BRIDGE_SOCKET"}
-    short = {name for name in named if name.startswith("CURSOR_SDK_BRIDGE_") and f"`_{name[18:]}`" in text}
-    assert {name for name in named - internal - short if f"`{name}`" not in text} == set()

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 from starlette.testclient import TestClient
 
-from app.server.build import build
 from app.discretion import discreet
+from app.server.build import build
 from app.server.protocol import MAX_HEAD
 from app.server.state import Address
 from app.settings import Settings
