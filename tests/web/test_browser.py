@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -33,16 +32,18 @@ def user(browser: Browser) -> Iterator[Window]:
         assert len(opened.seen.requests) > 3
 
 
-def ask(site: Site, text: str, *, stream: bool = True) -> None:
-    """Ask as an agent does, and read the whole answer."""
-    body = {"model": "composer-2.5", "stream": stream, "messages": [{"role": "user", "content": text}]}
-    request = urllib.request.Request(
-        f"{site.url}/v1/chat/completions",
-        json.dumps(body).encode(),
-        {"content-type": "application/json", "user-agent": "opencode/1.2.3"},
-    )
+def begin(site: Site, text: str) -> Any:
+    """Ask as an agent does; gives the open answer."""
+    body = {"model": "composer-2.5", "stream": True, "messages": [{"role": "user", "content": text}]}
+    headers = {"content-type": "application/json", "user-agent": "opencode/1.2.3"}
+    request = urllib.request.Request(f"{site.url}/v1/chat/completions", json.dumps(body).encode(), headers)
+    return urllib.request.urlopen(request)
+
+
+def ask(site: Site, text: str) -> None:
+    """Ask, and read the whole answer, or why there is none."""
     try:
-        with urllib.request.urlopen(request) as answer:
+        with begin(site, text) as answer:
             answer.read()
     except urllib.error.HTTPError as error:
         error.read()
@@ -142,23 +143,18 @@ def test_activity_shows_requests_while_they_run(user: Window, ready_site: Site) 
     page.goto(f"{ready_site.url}/app/activity")
     expect(page.get_by_text("Nothing yet.")).to_be_visible()
     expect(page.locator("[data-live]")).to_have_text("live")
-    running = [
-        threading.Thread(target=ask, args=(ready_site, f"[[scenario:slow count={count} delay=0.1]]"))
-        for count in (12, 20)
-    ]
-    for thread in running:
-        thread.start()
-    expect(page.locator("tr[data-began]")).to_have_count(2)
-    expect(page.locator("tr[data-began]").first).to_contain_text("opencode")
-    for thread in running:
-        thread.join()
+    with begin(ready_site, "[[scenario:silence]]"), begin(ready_site, "[[scenario:silence]]"):
+        expect(page.locator("tr[data-began]")).to_have_count(2)
+        expect(page.locator("tr[data-began]").first).to_contain_text("opencode")
+    expect(page.get_by_text("client left")).to_have_count(2)
+    ask(ready_site, "hello")
     ask(ready_site, "[[scenario:rate_limit]]")
     expect(page.locator("#rows")).to_contain_text("rate_limit_exceeded")
     expect(page.locator("tr[data-began]")).to_have_count(0)
-    expect(page.locator("#today")).to_contain_text("Requests3")
+    expect(page.locator("#today")).to_contain_text("Requests4")
     expect(page.locator("#today")).to_contain_text("Errors1")
     page.get_by_text("As a table").click()
-    expect(page.locator(".chart tbody tr").first).to_contain_text("3")
+    expect(page.locator(".chart tbody tr").first).to_contain_text("4")
 
 
 def test_sums_are_there_after_a_restart(
@@ -197,7 +193,7 @@ def test_a_chat_streams_and_shows_text_only(user: Window, ready_site: Site, curs
     expect(page.locator(".meta")).to_contain_text("tokens")
     page.get_by_role("button", name="Clear").click()
     page.get_by_label("Model").select_option("composer-2.5-fast")
-    say(page, "[[scenario:slow count=400 delay=0.05]]")
+    say(page, "[[scenario:slow count=4000 delay=0.05]]")
     expect(page.locator(".turn.model")).to_contain_text("2 3 4")
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped.")).to_be_visible()

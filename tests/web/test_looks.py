@@ -6,7 +6,6 @@ With SCREENSHOTS set to a folder, every page is kept there as it was seen.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,20 +75,18 @@ def test_every_page_fits_and_can_be_used_by_everybody(browser: Browser, lived_in
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_what_goes_on_can_be_used_by_everybody(browser: Browser, lived_in: Site, theme: Theme) -> None:
-    from tests.web.test_browser import ask, say
+    from tests.web.test_browser import begin, say
 
     for user in open_window(browser, lived_in, theme=theme):
         page = user.page
         page.goto(f"{lived_in.url}/app/activity")
-        thread = threading.Thread(target=ask, args=(lived_in, "[[scenario:slow count=30 delay=0.1]]"))
-        thread.start()
-        expect(page.locator("tr[data-began]")).to_have_count(1)
-        page.get_by_text("As a table").click()
-        assert problems(user) == []
-        keep(user, f"activity-live-{theme}")
-        thread.join()
+        with begin(lived_in, "[[scenario:silence]]"):
+            expect(page.locator("tr[data-began]")).to_have_count(1)
+            page.get_by_text("As a table").click()
+            assert problems(user) == []
+            keep(user, f"activity-live-{theme}")
         page.goto(f"{lived_in.url}/app/playground")
-        say(page, "[[scenario:slow count=600 delay=0.05]]")
+        say(page, "[[scenario:slow count=4000 delay=0.05]]")
         expect(page.locator(".turn.model")).to_contain_text("1 2 3")
         assert problems(user) == []
         keep(user, f"playground-live-{theme}")
