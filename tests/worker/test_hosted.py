@@ -243,7 +243,9 @@ def test_requests_are_logged_without_what_was_said(running: Site) -> None:
     assert chat(running, token).status == 200
     assert chat(running, token, model="gpt-4").status == 404
     assert chat(running, token, stream=True).status == 200
-    rows = running.database._rows("SELECT * FROM request_logs ORDER BY rowid", ())
+    rows: list[dict[str, Any]] = []
+    while len(rows) < 3:  # a row is written when its answer has been sent
+        rows = running.database._rows("SELECT * FROM request_logs ORDER BY rowid", ())
     assert [(row["status"], row["prompt_tokens"], row["error_code"]) for row in rows] == [
         (200, 8, None),
         (404, None, "model_not_found"),

@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from app.keychain import Held
 from app.openai.errors import ApiError
 from app.server.answers import error_response
-from app.server.asking import LONGEST_SESSION, SESSION_HEADERS
+from app.server.asking import SESSION_HEADERS, session_of
 from app.server.chat import create_completion, create_old_completion
 from app.server.models import get_model, list_models
 from app.server.responses import (
@@ -113,11 +113,11 @@ async def _inner(request: Request, who: Caller, visit: Visit) -> Request:
     ports = ports_of(request)
     key = FixedKey(Held("present", who.cursor_key, "this request", None))
     served = Served(RemoteBridge(ports), key, _kept.of(who.owner))
-    headers = [pair for pair in request.scope["headers"] if pair[0].decode() not in SESSION_HEADERS]
-    session = next((request.headers[name] for name in SESSION_HEADERS if request.headers.get(name)), "")
+    headers = [pair for pair in request.scope["headers"] if pair[0] not in SESSION_HEADERS]
+    session = session_of(request)
     if session:
-        agent = await sessions.resume(ports, who.owner, session[:LONGEST_SESSION])
-        headers.append((SESSION_HEADERS[0].encode(), agent.encode()))
+        agent = await sessions.resume(ports, who.owner, session)
+        headers.append((SESSION_HEADERS[0], agent.encode()))
     app = SimpleNamespace(state=SimpleNamespace(server=served))
     scope = {**request.scope, "app": app, "headers": headers, VISIT: visit}
     return Request(scope, _bounded(request.receive))
