@@ -5,6 +5,8 @@ Versions are read from the files in the app wherever they carry one.
 
 from __future__ import annotations
 
+import mmap
+import os
 import plistlib
 import re
 from collections.abc import Iterator, Mapping
@@ -24,7 +26,7 @@ STUB: Final = "py2app"
 RUNTIMES: Final = (PYTHON, BUN, SPARKLE, STUB)
 BUN_PLACE: Final = "Contents/Helpers/bun"
 SPARKLE_PLACE: Final = "Contents/Frameworks/Sparkle.framework"
-_BUN_VERSION: Final = re.compile(rb"\b(\d+\.\d+\.\d+)\+[0-9a-f]{9}\b")
+_BUN_VERSION: Final = re.compile(rb"\0Bun/(\d+\.\d+\.\d+)\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,11 @@ def _python(app: Path, pins: Mapping[str, Any], facts: Mapping[str, str], librar
 
 
 def _libraries(app: Path) -> Iterator[Part]:
+    walk = os.walk(app / "Contents")
+    files = sorted(Path(parent) / name for parent, _, names in walk for name in names)
     for library in LIBRARIES:
-        for path in sorted(app.joinpath("Contents").rglob(library.pattern)):
-            if found := library.version.search(path.read_bytes()):
-                version = found[1].decode()
+        for path in (each for each in files if each.match(library.pattern)):
+            if version := _search(library.version, path):
                 yield Part(
                     name=library.name,
                     version=version,
@@ -173,10 +176,19 @@ def origin(pin: Mapping[str, str]) -> str:
 
 
 def _found(pattern: re.Pattern[bytes], path: Path) -> str:
-    match = pattern.search(path.read_bytes())
-    if match is None:
+    found = _search(pattern, path)
+    if found is None:
         raise PartsFault(f"{path.name} does not tell its version", where=path)
-    return match[1].decode()
+    return found
+
+
+def _search(pattern: re.Pattern[bytes], path: Path) -> str | None:
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return None  # an empty file cannot be mapped
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            match = pattern.search(data)
+            return None if match is None else match[1].decode()
 
 
 def _cpe(product: str, version: str) -> str:

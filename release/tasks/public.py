@@ -143,7 +143,7 @@ def prune(
 
 @task(
     help={
-        "profile": "rehearsal or production: whose site, key and certificate",
+        **_WHERE,
         "url": "another site than the profile's",
         "key": "the public key that must have signed everything, as in SUPublicEDKey",
         "hosts": "default: look into what some Mac is offered; all: into everything in the feed",
@@ -160,6 +160,7 @@ def verify(
     hosts: str = "default",
     json: bool = False,
     keep: str = "",
+    dist: str = "",
 ) -> None:
     """Check what is public as a stranger would: every download, signature, page and promise."""
     import json as writer
@@ -167,7 +168,8 @@ def verify(
     from commands import Subprocess
     from release.verify import command, report
 
-    wish = command.Wish(profile, url, key, hosts, Path(keep).resolve() if keep else None)
+    kept, home = (Path(name).resolve() if name else None for name in (keep, dist))
+    wish = command.Wish(profile, url, key, hosts, kept, home)
     found = command.verify(ROOT, wish, Subprocess())
     if json:
         console().print_json(writer.dumps(found.as_json()), highlight=False)

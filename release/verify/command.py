@@ -30,6 +30,7 @@ class Wish:
     key: str = ""
     hosts: str = "default"
     keep: Path | None = None
+    dist: Path | None = None
 
 
 def verify(root: Path, wish: Wish, runner: Runner) -> Verification:
@@ -46,7 +47,7 @@ def verify(root: Path, wish: Wish, runner: Runner) -> Verification:
     with ExitStack() as stack:
         workdir = wish.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="verify-")))
         if site == config.site and config.rehearsal:
-            services = stack.enter_context(_rehearsed(config, runner))
+            services = stack.enter_context(_rehearsed(config, runner, wish.dist))
             session, expected = services.public_session(), _rehearsal(services, key)
         else:
             session = stack.enter_context(requests.Session())
@@ -116,9 +117,9 @@ def _rehearsal(services: Services, key: str | None) -> Expected:
     )
 
 
-def _rehearsed(config: Config, runner: Runner) -> Services:
+def _rehearsed(config: Config, runner: Runner, dist: Path | None) -> Services:
     """Return what stands in for the outside in a rehearsal, once there has been one."""
-    home = places(config, Version("0.0", "0", 0))
+    home = places(config, Version("0.0", "0", 0), dist)
     if not (home.rehearsal / "bucket").is_dir():
         raise Fault(
             "nothing has been published by a rehearsal here",

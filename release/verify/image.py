@@ -71,6 +71,10 @@ class Inspector:
         rows.run("image checksums", lambda: self._checksums(download.path), url)
         outer = rows.run("image signature", lambda: self._signed(self.tools.verify_image, download.path), url)
         self._ticket(rows, download.path, outer)
+        if item.deltas:
+            rows.skip(
+                "deltas", f"{len(item.deltas)} of them; ./invoke appcast.lint --download looks into them"
+            )
         statements = Statements.fetch(self.web, url, folder, rows)
         try:
             return self._inside(rows, item, download, outer, statements, folder / "volume")

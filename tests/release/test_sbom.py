@@ -48,7 +48,7 @@ def app(tmp_path: Path) -> Path:
     write(app / "Contents/MacOS/Tiny")
     write(app / "Contents/Resources/__boot__.py")
     write(app / "Contents/Resources/bridge.js")
-    write(app / "Contents/Helpers/bun", b"\0Bun 1.4.5+a7733435c\0")
+    write(app / "Contents/Helpers/bun", b"\0Bun/1.4.5\0")
     write(app / "Contents/Frameworks/Python.framework/Versions/3.11/Python", b"\x003.11.9\0")
     plist = plistlib.dumps({"CFBundleShortVersionString": "2.9.4"})
     write(app / "Contents/Frameworks/Sparkle.framework/Resources/Info.plist", plist)
@@ -265,7 +265,7 @@ def test_what_has_left_the_app_is_noticed(app, made_from, name, said):
 def test_what_came_into_the_app_or_changed_there_is_noticed(app, made_from):
     document = compose(app, SUBJECT, made_from)
     write(app / f"{LIBRARY}/python3.11/stray/__init__.pyc")
-    write(app / "Contents/Helpers/bun", b"\0Bun 1.4.6+a7733435c\0")
+    write(app / "Contents/Helpers/bun", b"\0Bun/1.4.6\0")
     write(app / DYNLOAD / "_lzma.so", b"\x005.2.3\0")
     info = {"CFBundleShortVersionString": "1.2.0", "CFBundleVersion": "8"}
     write(app / "Contents/Info.plist", plistlib.dumps(info))

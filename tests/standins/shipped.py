@@ -136,7 +136,7 @@ def _app(path: Path, values: dict[str, object]) -> Path:
     raw = machos.app(path)
     plist = raw / "Contents/Info.plist"
     plist.write_bytes(plistlib.dumps({**plistlib.loads(plist.read_bytes()), **values}))
-    machos.write(raw / "Contents/Helpers/bun", machos.macho(info=b" 1.4.5+a7733435c "))
+    machos.write(raw / "Contents/Helpers/bun", machos.macho(info=b"\0Bun/1.4.5\0"))
     sparkle = raw / "Contents/Frameworks/Sparkle.framework/Versions/B/Resources/Info.plist"
     facts = {**plistlib.loads(sparkle.read_bytes()), "CFBundleShortVersionString": "2.9.4"}
     sparkle.write_bytes(plistlib.dumps(facts))
