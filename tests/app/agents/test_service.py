@@ -164,6 +164,9 @@ def test_the_older_providers_go_and_their_model_with_them(setup: Service, write:
     config = json.loads(path.read_text())
     assert list(config["provider"]) == ["cursorapi"]
     assert config["model"] == "cursorapi/composer-2.5-fast"
+    path.write_text(path.read_text() + "\n// mine\n")
+    setup.remove("opencode")
+    assert "model" not in path.read_text()  # of a provider that is gone
 
 
 def test_what_people_add_to_our_entry_survives_an_update(home: Path, write: Write) -> None:
@@ -219,6 +222,14 @@ def test_an_agent_is_found_by_its_program_its_folder_or_its_extension(home: Path
     app.mkdir(parents=True)
     assert on(home, "darwin").view("vscode").sentence == f"Found ({app}), not set up yet."
     assert on(home).view("vscode").state == "not found"
+
+
+def test_a_program_in_the_working_folder_is_not_the_agent(
+    home: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("work/pi", "#!/bin/sh\n").chmod(0o755)
+    monkeypatch.chdir(home / "work")
+    assert on(home, PATH=f":{home}/nowhere").view("pi").state == "not found"
 
 
 def test_variables_move_an_agents_files(home: Path) -> None:
