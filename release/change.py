@@ -174,11 +174,10 @@ def tell_caches(side: PublicSide, keys: Sequence[str] = ()) -> tuple[str, ...]:
 
 def overtaken(by: Kept, fault: Fault) -> Fault:
     """Make the fault of one who came second and cannot follow: what the other has published."""
-    done = f"{by.action or 'changed'} {by.release}".strip()
     return Fault(
         "somebody else has changed the public feed meanwhile, and this cannot follow it",
         where=FEED_KEY,
-        details=(f"{done}, by {by.publisher}, {by.at}", fault.what, *fault.details),
+        details=(by.deed, fault.what, *fault.details),
         cure=fault.cure,
         status=Exit.CONFLICT,
     )

@@ -56,6 +56,12 @@ class Kept:
         """When, UTC, ISO 8601: noted to the microsecond, else as the bucket knows it."""
         return self.object.metadata.get("at") or _stamp(self.object)
 
+    @property
+    def deed(self) -> str:
+        """Who did what when, in a few words."""
+        who = self.publisher.partition(" <")[0]
+        return f"{self.action or 'changed'} {self.release}".strip() + f" by {who}, {self.at[:16]} UTC"
+
     def feed(self, base_url: str) -> Feed:
         """Read it. Its signature is not looked at: that is for who wants to make it public again."""
         return xml.parse(eddsa.read_feed(self.data).content, base_url=base_url)

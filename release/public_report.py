@@ -47,7 +47,8 @@ def releases(found: Sequence[Release], site: str, console: Console, *, as_json: 
         size = "" if one.size is None else f"{one.size / 1e6:.1f} MB"
         state = Text(_state(one), STYLES[one.state])
         cells = (channel, one.version, one.build, size, date, _short(one.minimum_system))
-        table.add_row(*cells, ", ".join(one.architectures), state, one.by)
+        by = one.by.removesuffix(" (rehearsal)")
+        table.add_row(*cells, ", ".join(one.architectures), state, by)
         last = one.channel
     console.print(table)
     if not found:
@@ -62,7 +63,7 @@ def rollback(plan: Rollback, console: Console, command: str) -> None:
     if plan.done:
         _say(console, f"everybody is offered [bold]{target}[/] already; `latest` is checked")
         return
-    _say(console, f"back from {was} to [bold]{target}[/], as it was public {plan.to.at[:19]} UTC")
+    _say(console, f"back from {was} to [bold]{target}[/], as it was public from {plan.to.at[:16]} UTC")
     how = f"signed anew: {plan.why}" if plan.data is None else "to the byte as it was"
     _say(console, f"  the feed is {escape(how)}; {plan.to.object.key}")
     for word, items in (("out", plan.withdrawn), ("in again", plan.restored)):
@@ -147,11 +148,11 @@ def _way_on(stuck: Sequence[Group], floor: str, command: str, console: Console) 
     """Say who stays with what he has, and what helps."""
     if not stuck:
         return
-    who = sorted({f"build {group.versions} on {_macs(group)}" for group in stuck})
     _say(
-        console,
-        f"[bold]Sparkle never goes back[/]: {'; '.join(who)} gets nothing until a higher build is out.",
+        console, "[bold]Sparkle never goes back[/]: until a higher build is out nothing is offered to who has"
     )
+    for group in stuck:
+        _say(console, f"  build {group.versions.removesuffix(' or later')} on {_macs(group)}")
     _say(console, f"It has to exceed {floor}, the highest that ever was public. When the cure is committed:")
     _say(console, f"  {command} --build {int(floor.split('.')[0]) + 1}")
 

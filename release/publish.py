@@ -284,8 +284,10 @@ def _write_feed(side: PublicSide, release: Publication, *, resumed: bool) -> Wri
     """Put the item among what is public, even if that is another feed by now than it was made for."""
 
     def change(before: PublicFeed | None) -> Feed:
+        if resumed and before is not None and find(before.feed, release.build) is None:
+            _require_new(side, release, before)
         try:
-            return _with_item(side, release, before, resumed=resumed)
+            return _with_item(side, release, before)
         except Fault as fault:
             if before is None or before.etag == release.feed_etag:
                 raise
@@ -296,13 +298,11 @@ def _write_feed(side: PublicSide, release: Publication, *, resumed: bool) -> Wri
     )
 
 
-def _with_item(side: PublicSide, release: Publication, before: PublicFeed | None, *, resumed: bool) -> Feed:
+def _with_item(side: PublicSide, release: Publication, before: PublicFeed | None) -> Feed:
     public = before.feed if before else None
     mine = find(public, release.build) if public else None
     if public and mine and same_but_for_rollout(mine, release.item):
         return public
-    if resumed and before is not None and mine is None:
-        _require_new(side, release, before)
     after = release.merge(public)
     if not release.allow_regression:
         require_no_regression(public, after, side.now())
@@ -315,7 +315,7 @@ def _require_new(side: PublicSide, release: Publication, public: PublicFeed) -> 
     if by is not None:
         raise Fault(
             f"build {release.build} was public and is not offered any more",
-            details=(f"{by.action} {by.release}, by {by.publisher}, {by.at}",),
+            details=(by.deed,),
             cure=f"--build {order(release.build)[0] + 1}, or more: what was withdrawn does not come back",
             status=Exit.VERSION,
         )

@@ -101,7 +101,7 @@ def _from_manifest(made: Manifest, known: _Known) -> Release:
         *_phase(item, known.now),
         made.build == known.latest,
         made.published.who,
-        f"{deed.action} by {deed.publisher}, {deed.at[:16]}" if deed else "",
+        deed.deed if deed else "",
     )
 
 

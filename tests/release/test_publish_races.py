@@ -57,7 +57,7 @@ def test_the_loser_whose_build_is_lower_is_told_what_the_other_published(tmp_pat
         publish(side(store), mine)
     assert caught.value.status == Exit.CONFLICT
     said = str(caught.value)
-    assert "publish 1.3-3, by Other <other@example.test>, 20" in said and "2 does not rise" in said
+    assert "publish 1.3-3 by Other, 20" in said and "2 does not rise" in said
     assert offered(store) == ["3", "1"]
     settled(store)
 

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,8 +16,8 @@ from release.store import Object
 from release.upload import Progress
 
 
-def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)  # as HTTP's Last-Modified has it
+def _at(number: int) -> datetime:
+    return datetime(2026, 6, 1, tzinfo=UTC) + timedelta(seconds=number)  # whole ones, as HTTP has them
 
 
 @dataclass
@@ -75,11 +75,12 @@ class MemoryStore:
             now = self.objects.get(key)
             if (if_none_match and now) or (if_match and (now is None or now[0].etag != if_match)):
                 raise Changed("changed", where=key)
-            etag = f'"{hashlib.md5(data).hexdigest()}-{next(self._numbers)}"'
+            number = next(self._numbers)
+            etag = f'"{hashlib.md5(data).hexdigest()}-{number}"'
             digest = sha256 or hashlib.sha256(data).hexdigest()
             noted = MappingProxyType(dict(metadata or {}))
             made = Object(
-                key, len(data), etag, _now(), content_type, cache_control, disposition, digest, noted
+                key, len(data), etag, _at(number), content_type, cache_control, disposition, digest, noted
             )
             self.objects[key] = (made, data)
         if on_progress:
@@ -103,7 +104,7 @@ class MemoryStore:
             made = replace(
                 found[0],
                 key=key,
-                modified=_now(),
+                modified=_at(next(self._numbers)),
                 content_type=content_type,
                 cache_control=cache_control,
                 disposition=disposition,
