@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from app.activity import days
 from app.activity.days import Day
 
@@ -21,8 +23,7 @@ BROWSER = "Mozilla"  # what every browser begins with
 BEHIND = 500  # changed calls that one who watches may be behind; more than a page shows
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):  # made at every step of every request, so it has to be cheap
     """One request to the API. `status` is None while it runs; `began` is epoch seconds, `ms` what it took.
 
     `first_ms` is the time to the answer's first byte, `cost` in USD by list price; `estimated` tells that the
@@ -67,12 +68,23 @@ class Call:
 
 def call(known: dict[str, Any], *, over: bool) -> Call:
     """Make a call of what `app.server.visits` tells of a request."""
-    names = ("model", "stream", "first_ms", "tokens_in", "tokens_out", "cost", "estimated", "error")
-    said = {name: known[name] for name in names if known.get(name) is not None}
-    if over:
-        said |= {"status": known["status"], "ms": known["ms"]}
-    agent = known["agent"].partition("/")[0].replace(BROWSER, "a browser")
-    return Call(known["request"], known["time"], known["path"], agent, **said)
+    get = known.get
+    return Call(
+        known["request"],
+        known["time"],
+        known["path"],
+        known["agent"].partition("/")[0].replace(BROWSER, "a browser"),
+        get("model"),
+        get("stream") or False,
+        known["status"] if over else None,
+        known["ms"] if over else None,
+        get("first_ms"),
+        get("tokens_in"),
+        get("tokens_out"),
+        get("cost"),
+        get("estimated") or False,
+        get("error"),
+    )
 
 
 @dataclass(slots=True)

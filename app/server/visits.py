@@ -58,7 +58,8 @@ class Visit:
         }
         if self._first:
             known["first_ms"] = self._since(self._first)
-        return known | self.notes
+        known.update(self.notes)
+        return known
 
     def answering(self) -> None:
         """Note the answer's first byte. Only of a stream it is told: other answers end with it."""
@@ -98,7 +99,8 @@ class Watchers:
         """Tell everybody; one who fails is no reason to fail a request."""
         if not self.all or is_quiet(visit.path):
             return
-        known = {"time": visit.at, **visit.fields()}
+        known = visit.fields()
+        known["time"] = visit.at
         for watcher in tuple(self.all):
             try:
                 watcher(news, known)

@@ -23,6 +23,6 @@ def test_opened_it_is_the_mac_app_and_with_a_command_line_that(
     tmp_path: Path, given: list[str], runs: list[str]
 ) -> None:
     tiny.write(tmp_path, {"app/__main__.py": "import sys\nprint(sys.argv[1:])\n", "app/__init__.py": ""})
-    argv = [sys.executable, LAUNCHER, *given]
+    argv = [sys.executable, str(LAUNCHER), *given]
     done = subprocess.run(argv, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True)
     assert done.stdout == f"{runs}\n"
