@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from release.image.window import render_window
 
 FOLDER = Path("docs/images")
 WINDOW = FOLDER / "dmg-window.png"
+LANDING = Path("worker/site/assets/assets")  # the landing page shows the status page, too
 
 
 def draw(root: Path) -> list[Path]:
@@ -26,4 +28,6 @@ def draw(root: Path) -> list[Path]:
 def draw_app(root: Path, runner: Runner) -> list[Path]:
     """Draw the app's pages as Chromium shows them; gives paths relative to the checkout."""
     runner.run([sys.executable, "-m", "tests.web.pictures", root / FOLDER], cwd=root)
+    for theme in ("light", "dark"):
+        shutil.copyfile(root / FOLDER / f"app-status-{theme}.png", root / LANDING / f"app-{theme}.png")
     return [path.relative_to(root) for path in sorted((root / FOLDER).glob("app-*.png"))]
