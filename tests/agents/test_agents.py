@@ -1,7 +1,8 @@
 """Real agents against the real server: set up by Agent Setup in a fresh home, they answer and work.
 
-Each takes two turns of one conversation. In the second, the stand-in's model has it write a file, then read
-it and run a command at once; all of it is one run at the backend, suspended while the agent works.
+Each takes two turns of one conversation. In the second, the stand-in's model has it look at a picture,
+write a file, then read it and run a command at once; all of it is one run at the backend, suspended while the
+agent works.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pytest
 
 from tests.agents import programs, terminal
 from tests.agents.conftest import Office
+from tests.app.test_clients import PNG
 
 pytestmark = [pytest.mark.release, pytest.mark.slow]
 
@@ -23,7 +25,10 @@ Offices = Callable[..., Office]
 
 
 def work(folder: Path) -> str:
-    return f"[[scenario:work steps=write,read+run file={folder}/notes.txt word=harbour]]"
+    picture = folder / "red.png"
+    picture.write_bytes(PNG)
+    told = f"file={folder}/notes.txt word=harbour picture={picture}"
+    return f"[[scenario:work steps=look,write,read+run {told}]]"
 
 
 def worked(office: Office, said: str) -> None:
@@ -31,7 +36,7 @@ def worked(office: Office, said: str) -> None:
     assert (office.desk.work / "notes.txt").read_text().strip() == "harbour"
     assert said.partition("It says:")[2].count("harbour") == 2
     first, second = office.working()
-    assert len(second.replies) == 3
+    assert [PNG in reply.data for reply in second.replies] == [True, False, False, False]
     assert (first.ended, second.ended) == (True, True)
     # The second turn went to the agent of the first, told only what is new.
     assert second.conversation == first.conversation

@@ -11,9 +11,11 @@ import signal
 import pytest
 
 from app.cursor.client import Bridge, Prompt, RunFailed, Text, ToolCall, Turn
+from app.cursor.conversation import Image
 from app.cursor.frames import Tokens
 from app.settings import Settings
 from tests.app.bridges import WEATHER, answered, asking, called, collect, pid, running, until
+from tests.app.test_clients import PNG
 from tests.standins.cursor import CursorStandIn
 
 pytestmark = [pytest.mark.release, pytest.mark.anyio]
@@ -156,6 +158,19 @@ async def test_a_client_that_goes_on_with_something_else(real: Settings, cursor:
         await until(lambda: cursor.runs[0].client_left, 1)
         assert (await bridge.status()).parked == 0
     assert "Never mind. Hi!" in cursor.runs[1].prompt
+
+
+async def test_a_picture_behind_the_results_belongs_to_them(real: Settings, cursor: CursorStandIn) -> None:
+    """As agents send what a tool gave, if it is a picture: in a user's turn of its own."""
+    prompt = weather("for=Paris,Rome")
+    async with running(real) as bridge:
+        _, calls = await called(bridge, prompt)
+        given = answered(prompt, calls, ["sunny", "see below"])
+        picture = Turn("user", "Images of the results:", images=(Image(PNG, "image/png"),))
+        text, _ = await collect(bridge, dataclasses.replace(given, turns=(*given.turns, picture)))
+        assert text.rstrip() == "I heard: sunny; see below\n\nImages of the results:"
+    (run,) = cursor.runs
+    assert [PNG in reply.data for reply in run.replies] == [False, True]
 
 
 async def test_another_key_gets_nothing_of_a_suspended_run(real: Settings, cursor: CursorStandIn) -> None:

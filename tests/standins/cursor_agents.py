@@ -16,16 +16,17 @@ Offered = Mapping[str, tuple[str, ...]]  # the names of each tool's parameters
 Call = tuple[str, dict[str, object]]
 
 WRITERS, READERS = ("write", "write_file"), ("read", "read_file")
+VIEWERS = ("view_image", *READERS)
 SHELLS = ("bash", "shell", "exec_command", "shell_command")
 FILE, CONTENT, COMMAND = ("filePath", "path", "file_path"), ("content", "contents"), ("command", "cmd")
 
 
 @scenario
 async def work(stage: Stage, arguments: Arguments) -> None:
-    """Takes the `steps` (write, read, run), each of them a call of a tool, and says what the last ones gave.
+    """Takes the `steps`, each of them a call of a tool, and says what the last ones gave.
 
-    It writes the word `word` into `file`, reads that file, runs `cat` on it. Steps joined by "+" are taken at
-    once. Without tools (agents also ask for titles and summaries) it only says so.
+    write: the word `word` into `file`; read: that file; run: `cat` on it; look: at `picture`. Steps joined by
+    "+" are taken at once. Without tools (agents also ask for titles and summaries) it only says so.
     """
     if not stage.seen.offered:
         await stage.say(agent.text_delta("Work without tools"))
@@ -57,6 +58,7 @@ def choose(step: str, offered: Offered, arguments: Arguments) -> Call:
         "write": _calls(offered, WRITERS, (FILE, file), (CONTENT, f"{word}\n")),
         "read": _calls(offered, READERS, (FILE, file)),
         "run": iter(()),
+        "look": _calls(offered, VIEWERS, (FILE, arguments.get("picture", ""))),
     }
     for call in ways[step]:
         return call

@@ -55,3 +55,16 @@ function same(item, turn, { mark: own }) {
   if (turn.role !== 'assistant' || calls.join() !== item.calls.join()) return false;
   return text === '' ? item.said.trim() === '' : item.said.includes(text);
 }
+
+/** The results of tools in the turns behind their calls; none if the client went on to something else. Agents whose
+ *  results hold only text send a tool's pictures behind them, as the user's: they belong to the last result. */
+export function results(turns) {
+  const count = turns.findLastIndex(({ role }) => role === 'tool') + 1;
+  const given = turns.slice(0, count);
+  const behind = turns.slice(count);
+  const only = given.every(({ role }) => role === 'tool') && behind.every(({ role, images }) => role === 'user' && images?.length);
+  if (count === 0 || !only) return [];
+  const last = given.pop();
+  const text = [last.text, ...behind.map((turn) => turn.text)].join('\n\n');
+  return [...given, { ...last, text, images: [last, ...behind].flatMap(({ images = [] }) => images) }];
+}

@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as agents from './agents.mjs';
 import { Calls } from './calls.mjs';
-import { heard, render, said } from './conversation.mjs';
+import { heard, render, results, said } from './conversation.mjs';
 import { failure, fromError, fromMessage } from './failures.mjs';
 import * as guard from './guard.mjs';
 import { log } from './log.mjs';
@@ -65,17 +65,17 @@ export class Run {
 
   /** Take the results that the suspended run waits for; false if `request` is about anything else. */
   resume(request, outlet) {
-    const asked = request.turns.findLastIndex(({ role }) => role !== 'tool');
-    const results = request.turns.slice(asked + 1);
+    const asked = request.turns.findLastIndex(({ role }) => role === 'assistant');
+    const found = results(request.turns.slice(asked + 1));
     const waiting = new Set(this.#calls.told());
     const named = request.turns[asked]?.calls ?? [];
     if (this.#over || request.model !== this.#request.model || !named.length || !named.every(({ id }) => waiting.has(id))) return false;
-    if (!results.some(({ call_id }) => waiting.has(call_id))) return false;
+    if (!found.some(({ call_id }) => waiting.has(call_id))) return false;
     this.#silent = true;
     this.#resumed = true;
     this.#tries = 0;
     this.#attach(request, outlet);
-    this.#calls.answer(results);
+    this.#calls.answer(found);
     return true;
   }
 
