@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appcast.feed import Enclosure, find
+from appcast.feed import Enclosure, Feed, find
 from errors import Exit, Fault
 from release import manifest
 from release.objects import FEED_KEY, FEED_TYPE, FEEDS, IMAGE_TYPE, IMMUTABLE, JSON_TYPE, SHORT
@@ -226,11 +226,12 @@ def test_an_item_for_another_image_is_not_published(tmp_path):
 
 def test_images_elsewhere_are_not_looked_for(tmp_path):
     release = publication(tmp_path, "2")
+    assert release.item.enclosure
     elsewhere = Enclosure(f"{SITE}/downloads/old.dmg", 5, signature=release.item.enclosure.signature)
     old = replace(release.item, version="1", enclosure=elsewhere)
 
-    def merge(before):
-        after = merging(release.item)(before)
+    def merge(before: Feed | None) -> Feed:
+        after: Feed = merging(release.item)(before)
         return replace(after, items=(*after.items, old))
 
     store = MemoryStore()
@@ -250,7 +251,8 @@ def test_nobody_loses_an_update_unless_that_is_allowed(tmp_path):
     store = MemoryStore()
     publish(side(store), publication(tmp_path, "1"))
     narrow = next_release(store, tmp_path, "2")
-    narrow = replace(narrow, merge=lambda before: replace(before, items=(narrow.item,)))
+    wide = narrow.merge
+    narrow = replace(narrow, merge=lambda before: replace(wide(before), items=(narrow.item,)))
     narrow = replace(narrow, item=replace(narrow.item, minimum_system_version="15.0.0"))
     with pytest.raises(Fault, match="takes an update away"):
         publish(side(store), narrow)

@@ -3,26 +3,29 @@
 import multiprocessing
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from errors import Exit, Fault
-from release.history import FEEDS
 from release.latest import follow
-from release.objects import FEED_KEY
+from release.objects import FEED_KEY, FEEDS
 from release.publish import publish
 from release.publisher import Publisher
 from release.rehearsal.bucket import Bucket
 from release.store import S3Store
+from tests.standins.clock import FakeClock
 from tests.standins.public import LATEST, digest, offered, public_feed, publication, settled, side
 from tests.standins.store import MemoryStore
 
 THEM = Publisher("Other", "other@example.test")
 
 
-def overtaking(store: MemoryStore, *builds: str, folder: Path, **item: object) -> list[str]:
+def overtaking(store: MemoryStore, *builds: str, folder: Path, **item: Any) -> list[str]:
     """Let somebody else publish whenever the feed is about to be written, one build each time."""
     left = list(builds)
 
@@ -97,7 +100,7 @@ def test_waiting_gets_longer_and_differs(tmp_path):
         mine = side(store)
         overtaking(store, "1", "2", "3", folder=tmp_path)
         publish(mine, publication(tmp_path, "9"))
-        pauses.append(mine.clock.pauses)
+        pauses.append(cast(FakeClock, mine.clock).pauses)
     assert len(pauses[0]) == 3 and pauses[0][2] > pauses[0][0] and pauses[0] != pauses[1]
 
 
@@ -139,9 +142,8 @@ def test_many_threads_publish_at_once(tmp_path):
     store, faults = MemoryStore(), []
     lock = threading.RLock()
     store.before = lambda method, key: None
-    put, copy = store.put, store.copy
-    store.put = lambda *args, **kwargs: locked(lock, put, *args, **kwargs)
-    store.copy = lambda *args, **kwargs: locked(lock, copy, *args, **kwargs)
+    for name in ("put", "copy"):
+        setattr(store, name, partial(locked, lock, getattr(store, name)))
     releases = [publication(tmp_path, str(build)) for build in range(1, 7)]
 
     def run(number: int) -> None:
@@ -162,12 +164,12 @@ def test_many_threads_publish_at_once(tmp_path):
     settled(store)
 
 
-def locked(lock, call, *args, **kwargs):
+def locked(lock: threading.RLock, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     with lock:
         return call(*args, **kwargs)
 
 
-def _publish_elsewhere(bucket: Bucket, endpoint: str, folder: Path, build: str, start) -> None:
+def _publish_elsewhere(bucket: tuple[str, str, str], endpoint: str, folder: Path, build: str, start) -> None:
     store = S3Store(
         endpoint=endpoint, bucket=bucket[0], access_key=bucket[1], secret_key=bucket[2], threads=2
     )

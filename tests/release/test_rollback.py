@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appcast import history as memory
 from appcast import xml
-from appcast.feed import find
+from appcast.feed import Feed, find
 from appcast.history import Identity
 from errors import Exit, Fault
 from release import history
@@ -37,7 +38,7 @@ from tests.standins.store import MemoryStore
 OTHER = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
 
 
-def published(folder: Path, *builds: str, **item: object) -> MemoryStore:
+def published(folder: Path, *builds: str, **item: Any) -> MemoryStore:
     store = MemoryStore()
     for build in builds:
         publish(side(store), publication(folder, build, **item))
@@ -170,7 +171,7 @@ def test_a_feed_by_a_key_on_record_is_signed_anew_and_the_record_goes_on(tmp_pat
     settled(store)
 
 
-def _only(feed):
+def _only(feed: Feed) -> Feed:
     return replace(feed, extra=())
 
 
