@@ -14,7 +14,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from release.tasks import appcast, keys, public, worker
+from release.tasks import appcast, keys, public, version, worker
 from release.tasks.common import ROOT, console, guarded, pairs, python
 
 
@@ -184,7 +184,9 @@ def bench(c: Context, only: str = "") -> None:
     run(ROOT, console(), only)
 
 
-namespace = Collection(release, *public.TASKS, config, smoke, serve, pictures, test, lint, bench)
+namespace = Collection(
+    release, *public.TASKS, *version.TASKS, config, smoke, serve, pictures, test, lint, bench
+)
 _notarize = Collection("notarize")
 _notarize.add_task(notarize_resume)
 namespace.add_collection(_notarize)

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appcast.feed import Feed
 from appcast.history import Identity, identities
 from commands import Runner, Subprocess
-from errors import Exit, Fault
-from release import feed as feeds
+from errors import Fault
+from release import published
 from release.config import Config
 from release.continuity import FEED_PATIENCE, Outlook, Signers, outlook, require_continuity, signers
 from release.continuity import certificate_digest as digest_of
@@ -62,7 +61,7 @@ def rotate(config: Config, new_key: str = "", certificate: Path | None = None) -
     Raises RotationFault if both would change in the same release, and whatever reading keys and feed raises.
     """
     with _services(config) as services:
-        public = _public_feed(config, services)
+        public = published.feed(config, services)
         now = signers(config, services)
         past = identities(public) if public else ()
         key = show(config, new_key) if new_key else now.key
@@ -162,26 +161,6 @@ def _digest(certificate: Path) -> str:
         return digest_of(certificate.read_bytes())
     except (OSError, ValueError) as error:
         raise Fault("the certificate cannot be read", where=certificate, cure="give a PEM file") from error
-
-
-def _public_feed(config: Config, services: Services) -> Feed | None:
-    """Fetch the published feed as everybody can; None if there is none yet."""
-    import requests
-
-    try:
-        answer = services.public_session().get(config.feed_url, timeout=(10, 60))
-    except requests.RequestException as error:
-        raise Fault(
-            f"the published feed cannot be reached: {error}",
-            where=config.feed_url,
-            cure="check the network",
-            status=Exit.NETWORK,
-        ) from error
-    if answer.status_code == 404:
-        return None
-    if answer.status_code != 200:
-        raise Fault(f"the site answered {answer.status_code}", where=config.feed_url, status=Exit.NETWORK)
-    return feeds.open_feed(answer.content, config.feed_url, services.trusted_keys)
 
 
 @contextmanager

@@ -130,9 +130,9 @@ def section(text: str, version: str, *, html: bool = False) -> str | None:
     CommonMark. Raw HTML in the source is shown as text, unless `html`: then what is harmless of it stays.
     Nothing in the result can run script or load anything but images.
     """
-    markdown = _markdown(html)
-    for tokens, env, name in _sections(text, markdown):
-        if _names(name, version):
+    markdown = parser(html)
+    for tokens, env, name in sections(text, markdown):
+        if names(name, version):
             return _sanitized(markdown.renderer.render(tokens[3:], markdown.options, env)).strip()
     return None
 
@@ -144,8 +144,8 @@ def section_markdown(text: str, version: str, where: Path | None = None) -> str 
     are refused with a Fault, status APPCAST.
     """
     lines = text.splitlines()
-    for tokens, env, name in _sections(text, _markdown(html=True)):
-        if _names(name, version):
+    for tokens, env, name in sections(text, parser(html=True)):
+        if names(name, version):
             _require_plain(tokens, where)
             start, end = tokens[0].map[1], max(token.map[1] for token in tokens if token.map)
             body = "\n".join(lines[start:end]).strip()
@@ -155,11 +155,11 @@ def section_markdown(text: str, version: str, where: Path | None = None) -> str 
 
 def full(text: str, *, unreleased: bool, html: bool = False) -> str:
     """Render a whole changelog, its introduction left out; `unreleased`: with what is not released yet."""
-    markdown = _markdown(html)
+    markdown = parser(html)
     rendered = [
         markdown.renderer.render(tokens, markdown.options, env)
-        for tokens, env, name in _sections(text, markdown)
-        if unreleased or not _names(name, UNRELEASED)
+        for tokens, env, name in sections(text, markdown)
+        if unreleased or not names(name, UNRELEASED)
     ]
     return _sanitized("".join(rendered)).strip()
 
@@ -173,13 +173,14 @@ def page(title: str, language: str, body: str) -> bytes:
     ).encode()
 
 
-def _markdown(html: bool) -> MarkdownIt:
+def parser(html: bool) -> MarkdownIt:
+    """Return what reads a changelog's Markdown."""
     from markdown_it import MarkdownIt  # late: only the step `notes` needs it
 
     return MarkdownIt("commonmark", {"html": html})
 
 
-def _sections(text: str, markdown: MarkdownIt) -> Iterator[tuple[list[Any], dict[str, Any], str]]:
+def sections(text: str, markdown: MarkdownIt) -> Iterator[tuple[list[Any], dict[str, Any], str]]:
     """Cut a changelog at its second-level headings: tokens, link definitions, the heading's text."""
     env: dict[str, Any] = {}  # carries the link definitions, which stand at the end of the file
     tokens = markdown.parse(text, env)
@@ -221,7 +222,7 @@ def _definitions(body: str, env: dict[str, Any]) -> list[str]:
     return ["", *used] if used else []
 
 
-def _names(heading: str, version: str) -> bool:
+def names(heading: str, version: str) -> bool:
     """Tell whether a heading is this version's: `[1.2.3] - 2026-01-31`, `1.2.3`, `v1.2.3 (date)`."""
     found = _HEADING.match(heading.strip())
     return found is not None and found["version"].casefold() == version.casefold()

@@ -145,10 +145,9 @@ class Services:
 
         The key is preferred because notarytool wants an Apple ID's password named on its command line.
         """
-        wanted = self.config.profile.notary
-        keyless = wanted.private_key is None or secrets.present(wanted.private_key) is False
-        automatic = sys.platform == "darwin" and not self.config.rehearsal and keyless
-        return _native(wanted.way, automatic)
+        from release.credentials import natively
+
+        return natively(self.config)
 
     def notary(self) -> Notary:
         """Whoever judges the image."""

@@ -109,6 +109,20 @@ class Git:
         text = self._ask("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*")
         return text.removeprefix("v") if text else None
 
+    def tags(self) -> tuple[str, ...]:
+        """The versions in all `v…` tags, lowest first; tags that are no version are passed over."""
+        names = (self._ask("tag", "--list", "v[0-9]*") or "").splitlines()
+        found = [name.removeprefix("v") for name in names if _VERSION.fullmatch(name.removeprefix("v"))]
+        return tuple(sorted(found, key=key))
+
+    def branch(self) -> str | None:
+        """The branch checked out; None where HEAD is none."""
+        return self._ask("symbolic-ref", "--quiet", "--short", "HEAD")
+
+    def subject(self) -> str:
+        """The first line of HEAD's message."""
+        return self._ask("log", "-1", "--format=%s") or ""
+
     def dirty(self) -> tuple[str, ...]:
         """Files that differ from HEAD, or that git doesn't know."""
         text = self._ask("status", "--porcelain", "--untracked-files=normal")
