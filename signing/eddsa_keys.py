@@ -12,7 +12,6 @@ import base64
 import binascii
 import os
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from commands import Runner, Subprocess
 from errors import Exit, Fault
-from signing import secrets
+from signing import secrets, security
 from signing.eddsa_expanded import EXPANDED_BYTES, ExpandedKey
 
 KEY_BYTES = 32
@@ -160,8 +159,7 @@ def _write(path: Path, text: str) -> None:
 def _add_to_keychain(service: str, account: str, text: str, public: str, runner: Runner) -> None:
     """Add a generic password, named as Sparkle's generate_keys names it.
 
-    `security` would take the password from its argv, which everybody on the machine can read; so the command
-    goes to an interactive `security` through stdin. Its exit status tells little there: the key is read back.
+    It is told through standard input, and the key read back: a status is a promise, that is a proof.
     """
     where = f"keychain:{service}/{account}"
     if not _NAME.fullmatch(service) or not _NAME.fullmatch(account):
@@ -175,7 +173,7 @@ def _add_to_keychain(service: str, account: str, text: str, public: str, runner:
     words = ["add-generic-password", "-s", service, "-a", account, "-D", "private key"]
     words += ["-l", "Private key for signing Sparkle updates"]
     words += ["-j", f"Public key (SUPublicEDKey value) for this key is: {public}", "-w", text]
-    runner.run(["security", "-i"], stdin=f"{shlex.join(words)}\n".encode(), check=False)
+    security.tell(runner, *words)
     kept = runner.run([*find, "-w"], check=False)
     if kept.status or kept.stdout.decode("utf-8", "replace").strip() != text:
         raise KeyFault("the keychain did not take the key", where=where, cure="unlock it and try again")

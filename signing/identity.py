@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from errors import Exit, Fault
+from signing.certificate import BadIdentity, chain_of, name_of, require_usable, team_of
 
 DEVELOPER_ID_APPLICATION = x509.ObjectIdentifier("1.2.840.113635.100.6.1.13")
 _PREFIX = "Developer ID Application: "
@@ -37,12 +37,6 @@ _SIGNATURES_ONLY = x509.KeyUsage(
     encipher_only=False,
     decipher_only=False,
 )
-
-
-class BadIdentity(Fault):
-    """A signing identity cannot be used."""
-
-    status = Exit.SECRET
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +96,54 @@ def from_p12(data: bytes, password: str, folder: Path, *, now: datetime | None =
     The engine that signs reads only the old kinds. BadIdentity says which of these it is: not an archive,
     wrong password, no key, no certificate for signing code, expired or not yet valid at `now`.
     """
-    key, leaf, chain = _unlock(data, password)
-    _check_purpose(leaf, now or datetime.now(UTC))
+    unlocked = unlock(data, password)
+    require_usable(unlocked.leaf, now or datetime.now(UTC))
+    return keep(unlocked, folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocked:
+    """What a .p12 holds: a private key, its certificate, and those above it as far as they are there."""
+
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = field(repr=False)
+    leaf: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+
+
+def unlock(data: bytes, password: str, *, known: Iterable[x509.Certificate] = ()) -> Unlocked:
+    """Open a PKCS#12 archive of any kind in memory; `known` certificates complete its chain. See from_p12."""
+    key, leaf, others = _unlock(data, password)
+    return Unlocked(key, leaf, chain_of(leaf, (*others, *known)))
+
+
+def keep(unlocked: Unlocked, folder: Path) -> Identity:
+    """Write what was unlocked into `folder` as private PEM files."""
     private_folder(folder)
-    stem = leaf.fingerprint(hashes.SHA256()).hex()[:16]
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + leaf.public_bytes(
-        Encoding.PEM
-    )
+    leaf, stem = unlocked.leaf, unlocked.leaf.fingerprint(hashes.SHA256()).hex()[:16]
+    private = unlocked.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path = folder / f"{stem}.pem"
-    _publish(pem, path)
-    files = tuple(folder / f"{stem}-issuer-{number}.pem" for number, _ in enumerate(chain, 1))
-    for file, certificate in zip(files, chain, strict=True):
+    _publish(private + leaf.public_bytes(Encoding.PEM), path)
+    files = tuple(folder / f"{stem}-issuer-{number}.pem" for number, _ in enumerate(unlocked.chain, 1))
+    for file, certificate in zip(files, unlocked.chain, strict=True):
         _publish(certificate.public_bytes(Encoding.PEM), file)
     return _identity(leaf, path, files)
+
+
+def old_style_p12(unlocked: Unlocked, password: str) -> bytes:
+    """Pack it again as every macOS reads it: 3DES under a SHA-1 MAC.
+
+    `security import` knows nothing newer on many systems, and says "MAC verification failed" for AES.
+    """
+    encryption = (
+        PrivateFormat.PKCS12.encryption_builder()
+        .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
+        .hmac_hash(hashes.SHA1())  # noqa: S303 - what the reader knows
+        .build(password.encode())
+    )
+    name = name_of(unlocked.leaf).encode()
+    return pkcs12.serialize_key_and_certificates(
+        name, unlocked.key, unlocked.leaf, unlocked.chain or None, encryption
+    )
 
 
 def private_folder(folder: Path) -> None:
@@ -152,19 +181,12 @@ def _read(path: Path) -> bytes:
 
 def _identity(leaf: x509.Certificate, path: Path, chain: tuple[Path, ...]) -> Identity:
     return Identity(
-        name=_text(leaf, NameOID.COMMON_NAME),
-        team_id=_text(leaf, NameOID.ORGANIZATIONAL_UNIT_NAME),
+        name=name_of(leaf),
+        team_id=team_of(leaf),
         certificate_pem=leaf.public_bytes(Encoding.PEM),
         key_file=path,
         chain_files=chain,
     )
-
-
-def _text(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
-    found = certificate.subject.get_attributes_for_oid(oid)
-    if not found:
-        raise BadIdentity("the certificate has no name or no team id", cure="use a Developer ID certificate")
-    return str(found[0].value)
 
 
 def _self_signed(name: str, team_id: str) -> bytes:
@@ -228,26 +250,3 @@ def _is_p12(data: bytes) -> bool:
         return bool(archive["version"].native == "v3")
     except (ValueError, TypeError, KeyError):
         return False
-
-
-def _check_purpose(leaf: x509.Certificate, now: datetime) -> None:
-    name = _text(leaf, NameOID.COMMON_NAME)
-    if now > leaf.not_valid_after_utc:
-        raise BadIdentity(
-            f"the certificate “{name}” expired on {leaf.not_valid_after_utc:%Y-%m-%d}",
-            cure="make a new Developer ID Application certificate in Apple's developer account",
-        )
-    if now < leaf.not_valid_before_utc:
-        raise BadIdentity(
-            f"the certificate “{name}” is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}",
-            cure="check this machine's clock",
-        )
-    try:
-        usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])
-    if ExtendedKeyUsageOID.CODE_SIGNING not in usages:
-        raise BadIdentity(
-            f"the certificate “{name}” is not for signing code",
-            cure="use a Developer ID Application certificate",
-        )

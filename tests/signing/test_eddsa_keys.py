@@ -53,7 +53,7 @@ def test_a_key_is_kept_where_sparkles_tools_look_and_never_in_argv():
     assert not any(kept in word for call in keychain.calls for word in call)
     command = next(stdin for stdin in keychain.stdins if stdin)
     assert command.endswith(f"-w {kept}\n".encode()) and public.encode() in command
-    assert b"'Private key for signing Sparkle updates'" in command
+    assert b'"Private key for signing Sparkle updates"' in command
     assert keys.public_key(keys.load("keychain:ed25519", environ={}, runner=keychain)) == public
     assert kept not in mask(f"oops {kept}")
 
