@@ -89,8 +89,9 @@ def require(path: Path, version: str) -> Section:
         raise ChangelogFault(
             f"{path.name} has no section for {version}",
             where=path,
-            cure=f"write what changed under a heading `## [{version}]`"
-            + (" and run ./invoke bump" if version != UNRELEASED else ""),
+            cure="write under it what changed"
+            if version == UNRELEASED
+            else "./invoke bump makes one of what is under [Unreleased]",
         )
     if not found.kinds:
         raise ChangelogFault(
@@ -104,6 +105,26 @@ def require(path: Path, version: str) -> Section:
 def newest(text: str) -> Section | None:
     """Return the first section that is a version's."""
     return next((one for one in sections(text) if not one.unreleased), None)
+
+
+def released(root: Path, version: str) -> Section:
+    """Return a version's section; every translation has one, too, dated the same. Raises ChangelogFault."""
+    paths = files(root)
+    found = [require(path, version) for path in paths]
+    for path, section in zip(paths, found, strict=True):
+        if not section.date:
+            raise ChangelogFault(
+                f"{path.name} has no date for {version}",
+                where=f"{path}:{section.line + 1}",
+                cure=f"write `## [{version}] - YYYY-MM-DD`, or let ./invoke bump write it",
+            )
+        if section.date != found[0].date:
+            raise ChangelogFault(
+                f"{path.name} dates {version} {section.date}, {paths[0].name} {found[0].date}",
+                where=path,
+                cure="make them the same",
+            )
+    return found[0]
 
 
 def next_version(before: str | None, level: Level) -> str:

@@ -154,7 +154,12 @@ class Pipeline(Generic[J]):
             return "forced"
         if step.name == selection.start:
             return "asked to start here"
-        needs = step.needs(self._job)
+        try:
+            needs = step.needs(self._job)
+        except Fault as fault:
+            if not selection.dry_run:
+                raise
+            return "not done yet" if entry is None else f"can't be told: {fault.what}"
         # A step that is really run shows in the digests whether it changed anything for those after it; in a
         # dry run nobody knows, so all of them are named.
         if selection.dry_run and (touched := sorted(changed & set(needs.after))):

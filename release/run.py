@@ -13,21 +13,22 @@ from pathlib import Path
 from commands import Runner, Subprocess
 from errors import Exit, Fault
 from release import config as configuration
+from release import doctor
 from release import journal as journals
 from release import version as versions
 from release.config import Config
 from release.digests import Digests
+from release.doctor.case import Case
+from release.doctor.check import Diagnosis
 from release.files import point_link, write_json
-from release.inputs import require_pinned
 from release.journal import Journal
 from release.pipeline import Display, Outcome, Pipeline, Selection, check_selection, lock
 from release.places import Places, places
 from release.services import Services
 from release.steps import STEPS
-from release.steps.build import needed_pins
-from release.steps.job import Job, python_minor
+from release.steps.job import Job
 from release.version import Git, Version
-from signing import eddsa, secrets
+from signing import eddsa
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Done:
     places: Places
     journal: Journal
     outcomes: Sequence[Outcome]
+    ready: Diagnosis | None = None  # of a dry run: whether a real one would start
 
     @property
     def complete(self) -> bool:
@@ -70,14 +72,17 @@ def release(root: Path, options: Options, display: Display, *, runner: Runner | 
         digests = Digests(dist / ".digests.json")
         version, journal, home = choose(config, options, digests, runner, dist)
         with Services(config, home, runner, version.epoch) as services:
-            check_before(config, version, journal, services)
+            case = doctor.case_of(config, version, home, services, runner, asked=options.version)
+            ready = doctor.plan(case) if options.selection.dry_run else None
+            if ready is None:
+                check_before(case, journal)
             force, regress = options.selection.force, options.allow_regression
             job = Job(config, version, home, services, journal, options.wait, force, regress)
             pipeline = Pipeline(
                 STEPS, job, root=root, folder=home.folder, journal=journal, digests=digests, display=display
             )
             home.work.mkdir(parents=True, exist_ok=True)
-            done = Done(config, version, home, journal, pipeline.run(options.selection))
+            done = Done(config, version, home, journal, pipeline.run(options.selection), ready)
             if done.complete and not options.selection.dry_run:
                 finish(done, job)
     return done
@@ -103,10 +108,8 @@ def choose(
     config: Config, options: Options, digests: Digests, runner: Runner, dist: Path
 ) -> tuple[Version, Journal, Places]:
     """Version, build and journal. Source that differs from what was published gets a build of its own."""
-    git = Git(runner, config.root)
-    if config.profile.require_clean:
-        versions.require_clean(git)
-    name = versions.version_of(git, options.version, require_tag=config.profile.require_tag)
+    git = Git(runner, config.root)  # whether it is clean and tagged, where that counts, the doctor looks at
+    name = versions.version_of(git, options.version, require_tag=False)
     epoch = versions.epoch_of(git, dict(os.environ))
     source = source_digest(config, digests)
     if options.build is not None:
@@ -149,45 +152,20 @@ def _taken(config: Config, name: str, base: str, epoch: int, dist: Path) -> dict
     return taken
 
 
-def check_before(config: Config, version: Version, journal: Journal, services: Services) -> None:
-    """Everything that would make the release fail late is looked at before anything is built."""
-    if not config.rehearsal:
-        _require_secrets(config, services)
-        require_pinned(services.pins, needed_pins(config.app.arch, python_minor()))
-    _ = services.sparkle_key  # raises if it isn't the key that installed apps trust
-    if journal.published and config.profile.sparkle.retiring_key is None:
+def check_before(case: Case, journal: Journal) -> None:
+    """Everything that would make the release fail late is looked at before anything is built.
+
+    A production release asks the doctor; for a rehearsal that is more than it needs.
+    """
+    settled = journal.published and case.config.profile.sparkle.retiring_key is None
+    if not case.config.rehearsal:
+        doctor.gate(case, published=settled).require()
         return
-    from release import continuity
-
-    found = services.public_side.read()
-    public = None if found is None else found.feed
-    continuity.check(config, version, services, public)
-    if not journal.published and public is not None:
-        _check_rising(version, [item.version for item in public.items])
-
-
-def _require_secrets(config: Config, services: Services) -> None:
-    """SecretFault naming every secret that this way of releasing needs and that isn't there."""
-    spare = ("notary.issuer", "notary.key_id", "notary.private_key")
-    if not services.notarizes_natively:
-        spare = ("notary.apple_id", "notary.password", "")
-    wanted = {key: uri for key, uri in configuration.secrets_of(config).items() if key not in spare}
-    missing = [f"{key} ({uri})" for key, uri in wanted.items() if secrets.present(uri) is False]
-    if missing:
-        raise secrets.SecretFault(
-            f"{len(missing)} secret(s) are missing",
-            cure="set them, or rehearse with ./invoke release",
-            details=tuple(missing),
-        )
-
-
-def _check_rising(version: Version, builds: Sequence[str]) -> None:
-    higher = [build for build in builds if versions.key(build) >= versions.key(version.build)]
-    if higher:
-        raise versions.VersionFault(
-            f"build {version.build} does not rise above {max(builds, key=versions.key)}, which is published",
-            cure=f"--build {versions.key(max(builds, key=versions.key))[0] + 1}, or more",
-        )
+    _ = case.services.sparkle_key  # raises if it isn't the key that installed apps trust
+    if not settled:
+        doctor.keys.installed(case)
+    if not journal.published:
+        doctor.keys.rising(case)
 
 
 def finish(done: Done, job: Job) -> None:

@@ -56,7 +56,8 @@ def plan(config: Config, version: str = "", *, runner: Runner, commit: str = "",
     _require_head(head, commit)
     version = versions.check_version(version) if version else _newest(root)
     _require_new(git, version)
-    section = _require_dated(root, version)
+    section = changelog.released(root, version)
+    _require_nothing_left(root, version)
     message = f"{config.app.name} {version}\n\n{section.body}\n"
     return Tag(version, head, git.subject(), git.branch() or "", _remote(runner, root), message, signed)
 
@@ -119,31 +120,16 @@ def _require_new(git: Git, version: str) -> None:
         )
 
 
-def _require_dated(root: Path, version: str) -> changelog.Section:
-    """Return the version's section; every translation has one, dated the same, and nothing is left over."""
-    paths = changelog.files(root)
-    found = [changelog.require(path, version) for path in paths]
-    for path, section in zip(paths, found, strict=True):
-        if not section.date:
-            raise changelog.ChangelogFault(
-                f"{path.name} has no date for {version}",
-                where=f"{path}:{section.line + 1}",
-                cure=f"write `## [{version}] - YYYY-MM-DD`, or let ./invoke bump write it",
-            )
-        if section.date != found[0].date:
-            raise changelog.ChangelogFault(
-                f"{path.name} dates {version} {section.date}, {paths[0].name} {found[0].date}",
-                where=path,
-                cure="make them the same",
-            )
-    left = changelog.find(read(paths[0]), UNRELEASED)
+def _require_nothing_left(root: Path, version: str) -> None:
+    """Refuse a commit that has more than the changelog says of the version."""
+    path = root / CHANGELOG
+    left = changelog.find(read(path), UNRELEASED)
     if left is not None and left.kinds:
         raise changelog.ChangelogFault(
             f"HEAD has more than {version}: there are entries under [Unreleased]",
-            where=f"{paths[0]}:{left.line + 1}",
+            where=f"{path}:{left.line + 1}",
             cure="./invoke bump takes them into a version; or check out the commit that is meant",
         )
-    return found[0]
 
 
 def _remote(runner: Runner, root: Path) -> str:

@@ -1,4 +1,4 @@
-"""What comes before a release: bump, tag, secrets. tasks.py takes TASKS."""
+"""What comes before a release: doctor, bump, tag, secrets. tasks.py takes TASKS."""
 
 from __future__ import annotations
 
@@ -6,9 +6,48 @@ from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
+from invoke.exceptions import Exit as Stop
 from invoke.tasks import task
 
-from release.tasks.common import ROOT, console, guarded
+from release.tasks.common import ROOT, console, guarded, pairs
+
+
+@task(
+    iterable=["set"],
+    help={
+        "profile": "rehearsal (default) or production",
+        "json": "print JSON",
+        "version": "the version to ship, if not the tag's",
+        "set": "override a key of release.toml, as for release",
+        "dist": "where releases are (default: dist)",
+    },
+)
+@guarded
+def doctor(
+    c: Context,
+    profile: str = "rehearsal",
+    json: bool = False,
+    version: str = "",
+    set: Any = None,
+    dist: str = "",
+) -> None:
+    """Look whether everything is there that a release needs; each failure comes with its cure."""
+    import json as writer
+
+    from commands import Subprocess
+    from release import doctor as doctors
+    from release.doctor import report
+
+    home = Path(dist).resolve() if dist else None
+    wish = doctors.Wish(profile, version or None, home, pairs(set))
+    with doctors.opened(ROOT, wish, Subprocess()) as case:
+        found = doctors.doctor(case)
+    if json:
+        console().print_json(writer.dumps(found.as_json()), highlight=False)
+    else:
+        report.show(found, console())
+    if found.failed:
+        raise Stop(code=found.status)
 
 
 @task(
@@ -113,4 +152,4 @@ def secrets(
     version_report.loaded(folder, console(), github=github, sent=sends)
 
 
-TASKS: tuple[Any, ...] = (bump, tag, secrets)
+TASKS: tuple[Any, ...] = (doctor, bump, tag, secrets)
