@@ -12,6 +12,7 @@ from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.exceptions import Exit as Stop
 from invoke.tasks import task
 
 from release.tasks import appcast, keys, public, version, worker
@@ -50,6 +51,7 @@ def release(
     allow_regression: bool = False,
 ) -> None:
     """Make a release: build, sign, notarize, publish, verify. A rehearsal unless told otherwise."""
+    from release import dry_run as plan
     from release import report
     from release.pipeline import Selection
     from release.progress import display
@@ -69,7 +71,9 @@ def release(
     )
     with display() as shown:
         done = make(ROOT, options, shown)
-    (report.dry_run if dry_run else report.closing)(done, console())
+    (plan.show if dry_run else report.closing)(done, console())
+    if done.ready is not None and done.ready.failed:
+        raise Stop(code=done.ready.status)
 
 
 @task(name="resume", help={"profile": "rehearsal or production"})

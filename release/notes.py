@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -70,22 +70,34 @@ def compose(
         language: notes(path, version, allow_unreleased=allow_unreleased, form=form, html=rules.allow_html)
         for language, path in languages.items()
     }
-    pages: list[Page] = []
-    if len(languages) > 1:  # Sparkle prefers links to what is embedded, so the first language needs one too
-        suffix = ".html" if form == "html" else ".md"
-        for language, text in texts.items():
-            data = page(f"{app_name} {version}", language, text) if form == "html" else f"{text}\n".encode()
-            pages.append(Page(f"notes-{version}-{build}.{language}{suffix}", "notes", language, data))
-    if rules.full_page:
-        for language, path in languages.items():
-            name = "notes.html" if language == rules.language else f"notes.{language}.html"
-            data = page(
-                app_name, language, full(read(path), unreleased=allow_unreleased, html=rules.allow_html)
-            )
-            pages.append(Page(name, "full", language, data))
+    pages = []
+    for one in planned(root, rules, version=version, build=build):
+        if one.kind == "full":
+            body = full(read(languages[one.language]), unreleased=allow_unreleased, html=rules.allow_html)
+            data = page(app_name, one.language, body)
+        elif form == "html":
+            data = page(f"{app_name} {version}", one.language, texts[one.language])
+        else:
+            data = f"{texts[one.language]}\n".encode()
+        pages.append(replace(one, data=data))
     main = root / CHANGELOG
     html = notes(main, version, allow_unreleased=allow_unreleased, html=rules.allow_html)
     return Notes(texts[rules.language], html, tuple(pages))
+
+
+def planned(root: Path, rules: NotesRules, *, version: str, build: str) -> tuple[Page, ...]:
+    """Return the pages that `compose` makes, in its order, still empty."""
+    languages = {rules.language: None, **dict.fromkeys(translations(root))}
+    suffix = ".html" if rules.format == "html" else ".md"
+    pages = []
+    if len(languages) > 1:  # Sparkle prefers links to what is embedded, so the first language needs one too
+        for language in languages:
+            pages.append(Page(f"notes-{version}-{build}.{language}{suffix}", "notes", language, b""))
+    if rules.full_page:
+        for language in languages:
+            name = "notes.html" if language == rules.language else f"notes.{language}.html"
+            pages.append(Page(name, "full", language, b""))
+    return tuple(pages)
 
 
 def translations(root: Path) -> dict[str, Path]:

@@ -81,39 +81,6 @@ def _verified(done: Done, console: Console) -> None:
                 console.print(f"  [yellow]not checked[/] {row['name']}: {detail}", highlight=False)
 
 
-def dry_run(done: Done, console: Console) -> None:
-    """Print what would be done, with the signing plan and the image's layout where they are known."""
-    from rich.table import Table
-
-    console.print(
-        f"{done.config.app.name} {done.version.version} ({done.version.build}), dry run", highlight=False
-    )
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("step", "", "why"):
-        table.add_column(column)
-    for one in done.outcomes:
-        table.add_row(one.name, one.status, one.why)
-    console.print(table)
-    _plan(done, console)
-    image = done.config.image
-    console.print(
-        f"\nimage: {done.places.image_name}, {image.format}, window {image.window[0]}×{image.window[1]}, "
-        f"icons {image.icon_size} pt, link to /Applications",
-        highlight=False,
-    )
-
-
-def _plan(done: Done, console: Console) -> None:
-    if not done.places.embedded.is_dir():
-        console.print("\nsigning plan: known once the app has been put together (--until embed)")
-        return
-    from signing.plan import describe, plan_app
-
-    console.print("\nsigning plan, inside out:")
-    for row in describe(plan_app(done.places.embedded)):
-        console.print("  " + "  ".join(str(cell) for cell in row), highlight=False)
-
-
 def configuration(config: Config, console: Console, environ: dict[str, str] | None = None) -> None:
     """Print what is in force: every key, and for a secret where it comes from and whether it is there."""
     from signing.secrets import present

@@ -22,6 +22,8 @@ from signing.verify import Report
 RUNTIME_FLAGS = ("runtime",)
 FIRST = ("Installer.xpc", "Downloader.xpc", "Autoupdate", "Updater.app", "Sparkle.framework")
 """Sparkle's own order; after it the loose Mach-O files, then all other bundles."""
+RUNTIMES = ("Contents/Helpers/bun",)
+"""What gets the entitlements of a JIT compiler."""
 
 
 class BadPlan(Fault):
@@ -66,7 +68,7 @@ class Signer(Protocol):
 def plan_app(
     app: Path,
     *,
-    runtimes: Collection[str] = ("Contents/Helpers/bun",),
+    runtimes: Collection[str] = RUNTIMES,
     app_entitlements: Entitlements = rights.NONE,
 ) -> Plan:
     """Plan the signing of `app`, after checking that everything in it can be signed.
@@ -144,11 +146,31 @@ def describe(plan: Plan) -> tuple[tuple[str, str, str, str, str], ...]:
             item.path or "(the app)",
             item.identifier,
             ",".join(item.flags),
-            ", ".join(sorted(PurePosixPath(key.replace(".", "/")).name for key in item.entitlements))
-            or "none",
+            _words(item.entitlements),
         )
         for number, item in enumerate(plan.items, 1)
     )
+
+
+def rules() -> tuple[tuple[str, str, str, str, str], ...]:
+    """Rows as of `describe` for an app that is not there yet: by which rules it will be signed."""
+    flags, none, own = ",".join(RUNTIME_FLAGS), _words(rights.NONE), "its own identifier"
+    code = ", ".join(FIRST)
+    rows = (
+        (code, own, flags, none),
+        *(
+            (path, canonical_identifier(PurePosixPath(path).name), flags, _words(rights.JIT))
+            for path in RUNTIMES
+        ),
+        ("all other Mach-O, by path", "its name without minor version", flags, none),
+        ("all other bundles, by path, each after what is in it", own, flags, none),
+        ("(the app)", own, flags, none),
+    )
+    return tuple((str(number), *row) for number, row in enumerate(rows, 1))
+
+
+def _words(entitlements: Entitlements) -> str:
+    return ", ".join(sorted(PurePosixPath(key.replace(".", "/")).name for key in entitlements)) or "none"
 
 
 def deviations(plan: Plan, report: Report) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errors import Exit, Fault
 from release import changelog
 from release import version as versions
 from release.doctor.case import Case
@@ -51,8 +52,16 @@ def pins(case: Case) -> str:
     from release.steps.job import python_minor
 
     needed = needed_pins(case.config.app.arch, python_minor())
-    require_pinned(case.services.pins, needed)
-    return f"{', '.join(needed)}"
+    pins = case.services.pins
+    if absent := [name for name in needed if name not in pins]:
+        raise Fault(
+            f"not pinned: {', '.join(absent)}",
+            where=f"release.toml [inputs.{case.config.profile_name}]",
+            cure="pin them, or choose a Python that is pinned: PYTHON=python3.12 ./invoke …",
+            status=Exit.CONFIG,
+        )
+    require_pinned(pins, needed)
+    return ", ".join(needed)
 
 
 def _git(case: Case) -> Git:

@@ -13,7 +13,10 @@ from release.pipeline import Advance, Needs, Step
 from release.steps.job import Facts, Job, paths, tools
 
 if TYPE_CHECKING:
+    from release.config import Config
     from release.image.plan import ImagePlan
+    from release.places import Places
+    from release.version import Version
     from signing.submission import Receipt
 
 
@@ -56,19 +59,20 @@ def _sign_run(job: Job, advance: Advance) -> Facts:
     return {"cdhash": report.cdhash, "items": len(plan.items), "note": f"{len(plan.items)} signatures"}
 
 
-def _image_plan(job: Job) -> ImagePlan:
+def image_plan(config: Config, version: Version, places: Places) -> ImagePlan:
+    """Return what the disk image is to look like."""
     from release.image.plan import ImagePlan
 
-    image = job.config.image
+    image = config.image
     return ImagePlan(
-        volume_name=job.config.app.name,
-        app=job.places.app,
-        background=job.root / "release" / "assets" / "dmg" / "background.svg",
-        icon=job.places.app / "Contents" / "Resources" / "icon.icns",
+        volume_name=config.app.name,
+        app=places.app,
+        background=config.root / "release" / "assets" / "dmg" / "background.svg",
+        icon=places.app / "Contents" / "Resources" / "icon.icns",
         format=image.format,
         window=image.window,
         icon_size=image.icon_size,
-        created=job.version.epoch,
+        created=version.epoch,
     )
 
 
@@ -83,7 +87,7 @@ def _image_needs(job: Job) -> Needs:
 
 
 def _image_run(job: Job, advance: Advance) -> Facts:
-    plan, target = _image_plan(job), job.places.raw_image
+    plan, target = image_plan(job.config, job.version, job.places), job.places.raw_image
     target.parent.mkdir(parents=True, exist_ok=True)
     if sys.platform == "darwin":
         from release.image.native import build_native
