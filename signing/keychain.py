@@ -139,7 +139,7 @@ def _ours(path: Path) -> bool:
 
 def _make(path: Path, password: str, runner: Runner) -> None:
     _require("make a keychain", security.tell(runner, "create-keychain", "-p", password, str(path)))
-    settings = ["security", "set-keychain-settings", "-u", "-t", str(IDLE), path]
+    settings: list[str | Path] = ["security", "set-keychain-settings", "-u", "-t", str(IDLE), path]
     _require("set a keychain's timeout", runner.run(settings, check=False))
     _require("unlock a keychain", security.tell(runner, "unlock-keychain", "-p", password, str(path)))
 

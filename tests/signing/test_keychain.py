@@ -1,4 +1,4 @@
-"""The keychain of a release: every command, nothing secret in any, and gone again whatever ends the release."""
+"""The keychain of a release: every command, nothing secret in any, and gone again whatever ends it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""A stand-in for macOS's `security`, as far as a release needs it, over a folder that is the user's keychains.
+"""A stand-in for macOS's `security`, as far as a release needs it, over a folder that holds all keychains.
 
-It splits the lines of its interactive mode as Apple's SecurityTool does, reads only .p12 of the old kind, keeps
-a search list, and asks for a keychain's password. `python -m tests.standins.security FOLDER ARGS…` is a program.
+It splits the lines of its interactive mode as Apple's SecurityTool does, reads only .p12 of the old kind,
+keeps a search list, and asks for a keychain's password. `python -m tests.standins.security FOLDER ARGS…` is a
+program.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ DENIED = 51
 
 @dataclass
 class Security:
-    """Keychains: {path: {password, unlocked, partitioned, identities, items}}, kept in `folder`/state.json."""
+    """Keychains by path, and the search list, kept in `folder`/state.json."""
 
     folder: Path
     calls: list[tuple[str, ...]] = field(default_factory=list)
