@@ -82,13 +82,17 @@ class NotesRules(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Signing(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who signs. `certificate` absent means a throwaway identity, which only a rehearsal may use."""
+    """Who signs. `certificate` absent: a rehearsal makes itself one, production asks the Mac's keychains.
+
+    `chain` is a file of the checkout with the certificates above, PEM or DER, if the .p12 lacks them.
+    """
 
     team_id: TeamId
     name: str
     way: Way = "auto"
     certificate: Uri | None = None
     certificate_password: Uri | None = None
+    chain: str | None = None
     timestamp_url: Url | None = None
 
 
@@ -101,6 +105,7 @@ class Notary(Struct, frozen=True, forbid_unknown_fields=True):
     issuer: Uri | None = None
     key_id: Uri | None = None
     private_key: Uri | None = None
+    keychain_profile: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
     apple_id: Uri | None = None
     password: Uri | None = None
     timeout_minutes: Minutes = 45
@@ -351,7 +356,11 @@ def _check_rules(config: Config, path: Path) -> None:
             "bundle_id_suffix",
             "production has none",
         ),
-        (not config.rehearsal and signing.certificate is None, "signing.certificate", "production needs one"),
+        (
+            not config.rehearsal and signing.certificate is None and signing.way == "portable",
+            "signing.certificate",
+            "production needs one where codesign does not sign",
+        ),
         (not config.rehearsal and publish.endpoint is None, "publish.endpoint", "production needs one"),
         (
             not config.rehearsal and config.profile.sparkle.public_key is None,

@@ -116,9 +116,7 @@ def signers(config: Config, services: Services) -> Signers:
     """Return who would sign a release now."""
     from signing import eddsa
 
-    team, certificate = services.team_id, None
-    if services.trust is not None:
-        certificate = certificate_digest(services.trust)
+    team, certificate = services.team_id, certificate_digest(services.trust)
     return Signers(services.sparkle_public_key, eddsa.public_key(services.signing_key), certificate, team)
 
 

@@ -6,7 +6,7 @@ Nothing here reads a secret that it does not hand on; what is handed on goes to 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from commands import Runner
 from errors import Exit, Fault
 from release import config as configuration
 from release.config import Config
+from release.identity import in_keychains, native
 from release.services import placed
 from signing import secrets
 from signing.secrets import SecretFault
@@ -101,7 +102,7 @@ def credentials(
     `natively`: notarytool notarizes, with an Apple ID; else the notary's web API does, with its key.
     """
     found = configuration.secrets_of(config)
-    needed = needed_keys(found, natively=natively)
+    needed = needed_keys(config, natively=natively, environ=environ)
     rows = [
         _credential(config, key, uri, key in needed, environ, dist or config.root / "dist")
         for key, uri in found.items()
@@ -118,13 +119,24 @@ def credentials(
     return tuple(rows)
 
 
-def needed_keys(keys: Collection[str], *, natively: bool) -> tuple[str, ...]:
-    """Return those of a profile's secrets that a release needs: one way to notarize is enough."""
-    api, account = (
-        ("notary.issuer", "notary.key_id", "notary.private_key"),
-        ("notary.apple_id", "notary.password"),
-    )
-    return tuple(key for key in keys if key not in (api if natively else account))
+def needed_keys(
+    config: Config, *, natively: bool, environ: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Return those of a profile's secrets that a release needs: one way to sign and one to notarize."""
+    spare = set(_spare_notary(config, natively, environ))
+    if in_keychains(config, environ):
+        spare |= {"signing.certificate", "signing.certificate_password"}
+    return tuple(key for key in configuration.secrets_of(config) if key not in spare)
+
+
+def _spare_notary(config: Config, natively: bool, environ: Mapping[str, str] | None) -> tuple[str, ...]:
+    api = ("notary.issuer", "notary.key_id", "notary.private_key")
+    account = ("notary.apple_id", "notary.password")
+    if not natively:
+        return account
+    if config.profile.notary.keychain_profile is not None:
+        return (*api, *account)
+    return api if _keyless(config, environ) else account
 
 
 def require(found: Sequence[Credential]) -> None:
@@ -222,9 +234,14 @@ def _problem(path: Path, wanted: Mapping[str, Credential]) -> str:
 
 
 def natively(config: Config, environ: Mapping[str, str] | None = None) -> bool:
-    """Tell whether notarytool will notarize from this machine; see Services.notarizes_natively."""
-    wanted = config.profile.notary
-    if wanted.way != "auto":
-        return wanted.way == "native"
-    keyless = wanted.private_key is None or secrets.present(wanted.private_key, environ=environ) is False
-    return sys.platform == "darwin" and not config.rehearsal and keyless
+    """Tell whether notarytool notarizes from this machine: on a Mac that has a profile, or no API key.
+
+    With a key our own client is preferred: it tells how far the upload is, and can be told of a webhook.
+    """
+    toolish = config.profile.notary.keychain_profile is not None or _keyless(config, environ)
+    return native(config.profile.notary.way, sys.platform == "darwin" and not config.rehearsal and toolish)
+
+
+def _keyless(config: Config, environ: Mapping[str, str] | None) -> bool:
+    key = config.profile.notary.private_key
+    return key is None or secrets.present(key, environ=environ) is False

@@ -27,6 +27,7 @@ from release.places import Places, places
 from release.services import Services
 from release.steps import STEPS
 from release.steps.job import Job
+from release.stop import stoppable
 from release.version import Git, Version
 from signing import eddsa
 
@@ -68,7 +69,7 @@ def release(root: Path, options: Options, display: Display, *, runner: Runner | 
     config = configuration.load(root, options.profile, overrides=options.overrides)
     check_selection(options.selection, [step.name for step in STEPS])
     dist = options.dist or root / "dist"
-    with _disk(dist), lock(dist):
+    with stoppable(), _disk(dist), lock(dist):
         digests = Digests(dist / ".digests.json")
         version, journal, home = choose(config, options, digests, runner, dist)
         with Services(config, home, runner, version.epoch) as services:
@@ -171,9 +172,7 @@ def check_before(case: Case, journal: Journal) -> None:
 def finish(done: Done, job: Job) -> None:
     """Write release.json and point `dist/current` at this release."""
     home, facts = done.places, done.journal.entries
-    trust = job.services.trust
-    if trust is not None:
-        (home.folder / "certificate.pem").write_bytes(trust)
+    (home.folder / "certificate.pem").write_bytes(job.services.trust)
     summary = {
         "version": done.version.version,
         "build": done.version.build,
@@ -185,7 +184,7 @@ def finish(done: Done, job: Job) -> None:
         "dmg_sha256": facts["staple"].facts["sha256"],
         "ed_signature": facts["eddsa"].facts["signature"],
         "ed_public_key": eddsa.public_key(job.services.signing_key),
-        "certificate_pem": "certificate.pem" if trust is not None else None,
+        "certificate_pem": "certificate.pem",
         "steps": [{"name": one.name, "status": one.status, "seconds": one.seconds} for one in done.outcomes],
     }
     write_json(home.summary, summary)

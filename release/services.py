@@ -6,9 +6,7 @@ knows which stand-in takes whose place in a rehearsal; the steps see Protocols.
 
 from __future__ import annotations
 
-import base64
 import os
-import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from commands import Runner
 from errors import Exit, Fault
-from release.config import Config, Way
+from release.config import Config
 from release.places import Places
 from signing import secrets
 
 if TYPE_CHECKING:
     import requests
+    from cryptography.x509 import Certificate
 
     from release.inputs import Cache, Pin
     from release.public import PublicSide
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
     from release.rehearsal.bucket import Bucket
     from release.store import Store
     from signing.eddsa import PrivateKey
-    from signing.identity import Identity
+    from signing.identity import Identity, Unlocked
+    from signing.notarytool import ToolCredentials
     from signing.plan import Signer
     from signing.submission import Notary
 
@@ -74,47 +74,82 @@ class Services:
     # signing
 
     @cached_property
+    def _unlocked(self) -> Unlocked:
+        """The configured .p12, opened in memory and found fit to sign."""
+        from release import identity
+
+        found = identity.open_p12(self.config, self._secret)
+        self._require(found.leaf)
+        return found
+
+    @cached_property
     def identity(self) -> Identity:
         """Who signs when the portable signer does it."""
         from signing import identity
 
         wanted = self.config.profile.signing
-        if wanted.certificate is None:
+        if self.config.rehearsal and wanted.certificate is None:
             home = self._places.rehearsal / "identity"
             return identity.throwaway(home, name=wanted.name, team_id=self._value(wanted.team_id))
-        data = base64.b64decode(secrets.read(wanted.certificate, runner=self.runner))
-        password = (
-            secrets.read(wanted.certificate_password, runner=self.runner)
-            if wanted.certificate_password
-            else ""
-        )
-        home = self._private_folder("identity")
-        return identity.from_p12(data, password, home)
+        return identity.keep(self._unlocked, self._private_folder("identity"))
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """The certificate that signs, in force and of the right team and name. Raises BadIdentity."""
+        from release import identity
+
+        if identity.in_keychains(self.config):
+            from signing import keychain
+
+            found = keychain.find(self._value(self.config.profile.signing.name), runner=self.runner)
+            self._require(found)
+            return found
+        return self._unlocked.leaf if self.signs_natively else self.identity.certificate
+
+    def _require(self, leaf: Certificate) -> None:
+        from release import identity
+
+        name, now = self._value(self.config.profile.signing.name), datetime.now(UTC)
+        identity.require(leaf, self.config, team=self.team_id, name=name, now=now)
 
     @cached_property
     def signs_natively(self) -> bool:
-        """Whether codesign signs: on a Mac, unless the identity is a throwaway one that no keychain has."""
-        wanted = self.config.profile.signing
-        return _native(wanted.way, sys.platform == "darwin" and wanted.certificate is not None)
+        """Whether codesign signs."""
+        from release import identity
+
+        return identity.natively(self.config)
+
+    @cached_property
+    def keychain(self) -> Path | None:
+        """The keychain of this release, with its identity; None where the Mac's own have it."""
+        from release import identity
+        from signing import keychain
+
+        if identity.in_keychains(self.config):
+            return None
+        held = keychain.temporary(self._unlocked, runner=self.runner)
+        return self._stack.enter_context(held).path
 
     def signer(self) -> Signer:
         """The executor for signing plans."""
-        wanted = self.config.profile.signing
         if self.signs_natively:
+            from signing.certificate import fingerprint
             from signing.codesign import Codesign
 
-            return Codesign(self.runner, identity=self._value(wanted.name))
+            return Codesign(self.runner, identity=fingerprint(self.certificate), keychain=self.keychain)
         from signing.portable import Portable
 
-        url = wanted.timestamp_url or self.apple.timestamp_url
+        url = self.config.profile.signing.timestamp_url or self.apple.timestamp_url
         return Portable(
             self.identity, timestamp_url=url, signing_time=datetime.fromtimestamp(self._epoch, UTC)
         )
 
     @property
-    def trust(self) -> bytes | None:
-        """The certificate that must have signed, PEM; None where only the keychain knows it."""
-        return None if self.signs_natively else self.identity.certificate_pem
+    def trust(self) -> bytes:
+        """The certificate that must have signed, PEM."""
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        return self.certificate.public_bytes(Encoding.PEM)
 
     @property
     def team_id(self) -> str:
@@ -143,7 +178,7 @@ class Services:
     def notarizes_natively(self) -> bool:
         """Whether notarytool submits: on a Mac in production, where there is no API key for the REST client.
 
-        The key is preferred because notarytool wants an Apple ID's password named on its command line.
+        See release.credentials.natively.
         """
         from release.credentials import natively
 
@@ -153,11 +188,9 @@ class Services:
         """Whoever judges the image."""
         wanted = self.config.profile.notary
         if self.notarizes_natively:
-            from signing.notarytool import AppleId, Notarytool
+            from signing.notarytool import Notarytool
 
-            apple_id, password = self._secret(wanted.apple_id), self._secret(wanted.password)
-            team = self._value(self.config.profile.signing.team_id)
-            return Notarytool(self.runner, credentials=AppleId(apple_id, team, password))
+            return Notarytool(self.runner, credentials=self._tool_credentials)
         from signing.notary import ApiKey, NotaryClient
 
         if wanted.url is None:
@@ -165,6 +198,29 @@ class Services:
         pem = self._secret(wanted.private_key).encode()
         key = ApiKey(self._secret(wanted.issuer), self._secret(wanted.key_id), pem)
         return NotaryClient(wanted.url, key=key)
+
+    @cached_property
+    def _tool_credentials(self) -> ToolCredentials:
+        """How notarytool says who asks: a profile of the Keychain's, an API key, or an Apple ID."""
+        from signing import keychain, notarytool
+
+        wanted = self.config.profile.notary
+        if wanted.keychain_profile is not None:
+            return notarytool.KeychainProfile(wanted.keychain_profile)
+        if wanted.private_key is not None and secrets.present(wanted.private_key) is not False:
+            path = self._private_folder("notary") / "key.p8"
+            path.touch(mode=0o600)
+            path.write_text(self._secret(wanted.private_key) + "\n")
+            return notarytool.KeyFile(path, self._secret(wanted.key_id), self._secret(wanted.issuer))
+        apple_id, password = self._secret(wanted.apple_id), self._secret(wanted.password)
+        return notarytool.store(
+            "api-for-cursor",
+            apple_id,
+            self.team_id,
+            password,
+            runner=self.runner,
+            keychain=self._stack.enter_context(keychain.temporary(None, runner=self.runner)).path,
+        )
 
     def ticket_url(self) -> str:
         """Where tickets are looked up."""
@@ -340,7 +396,3 @@ def placed(uri: str, root: Path, dist: Path) -> str:
     if path.parts[:1] == ("dist",):
         return f"file:{dist.joinpath(*path.parts[1:])}"
     return f"file:{root / path}"
-
-
-def _native(way: Way, automatic: bool) -> bool:
-    return automatic if way == "auto" else way == "native"

@@ -23,6 +23,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
+
 from commands import Result, Runner
 from errors import Exit, Fault
 from signing import certificate, secrets, security
@@ -37,6 +39,8 @@ IDLE = 6 * 3600
 PARTITIONS = "apple-tool:,apple:,codesign:"
 """Who may use the key without a person's consent: Apple's own tools, and codesign."""
 
+_IDENTITY = re.compile(r'\d+\) ([0-9A-F]{40}) "([^"]*)"')
+
 READERS = ("/usr/bin/codesign", "/usr/bin/security")
 
 
@@ -48,15 +52,15 @@ class KeychainFault(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Keychain:
-    """A keychain that is there and unlocked. `identity` is the SHA-1 that codesign finds its identity by."""
+    """A keychain that is there and unlocked. `identity`: its certificate's SHA-1, None if it has none."""
 
     path: Path
-    identity: str
+    identity: str | None
 
 
 @contextmanager
-def temporary(unlocked: Unlocked, *, runner: Runner, parent: Path | None = None) -> Iterator[Keychain]:
-    """Keep an identity in a keychain of its own while the block runs.
+def temporary(unlocked: Unlocked | None, *, runner: Runner, parent: Path | None = None) -> Iterator[Keychain]:
+    """Have a keychain of our own while the block runs, with an identity in it or (None) without.
 
     `parent`: where its folder is made, by default the user's temporary folder. The search list keeps what was
     in it, and gets back to that. Raises KeychainFault, Fault TOOL where there is no `security`.
@@ -67,6 +71,9 @@ def temporary(unlocked: Unlocked, *, runner: Runner, parent: Path | None = None)
         path, password = folder / NAME, _secret()
         try:
             _make(path, password, runner)
+            if unlocked is None:  # nothing has to be found in it, only kept
+                yield Keychain(path, None)
+                return
             _fill(path, password, unlocked, runner)
             _search(path, runner)
             yield Keychain(path, _found(path, unlocked, runner))
@@ -86,6 +93,30 @@ def sweep(*, runner: Runner, parent: Path | None = None) -> tuple[Path, ...]:
     for folder in stale:
         shutil.rmtree(folder, ignore_errors=True)
     return paths
+
+
+def find(wanted: str, *, runner: Runner) -> x509.Certificate:
+    """Return the certificate of the one identity that fits in this Mac's keychains.
+
+    `wanted`: its name, part of that, or its SHA-1. Raises BadIdentity if there is none, or more than one.
+    """
+    asked = ["security", "find-identity", "-v", "-p", "codesigning"]
+    found = dict(_IDENTITY.findall(runner.run(asked, check=False).text))
+    fitting = {sha1: name for sha1, name in found.items() if wanted in name or wanted.upper() == sha1}
+    if len(fitting) != 1:
+        raise certificate.BadIdentity(
+            f"the keychains have {len(fitting) or 'no'} identities for “{wanted}”",
+            details=tuple(f"{sha1} {name}" for sha1, name in (fitting or found).items()),
+            cure="name one by its SHA-1 in signing.name"
+            if fitting
+            else "import the certificate with its key, or set the .p12 in the environment",
+        )
+    ((sha1, name),) = fitting.items()
+    shown = runner.run(["security", "find-certificate", "-a", "-p", "-c", name], check=False)
+    for each in certificate.from_files(shown.stdout):
+        if certificate.fingerprint(each) == sha1:
+            return each
+    raise certificate.BadIdentity(f"the certificate of “{name}” can't be read", cure="unlock the keychain")
 
 
 def search_list(text: str) -> tuple[Path, ...]:

@@ -2,16 +2,15 @@
 
 Its exit status says little (zero for a refused archive, not zero for a status that did arrive) and its JSON
 comes on either stream, so the text decides. `submit` never waits: waiting is asking `info` now and then,
-which outlives lost connections. Secrets go through a file, the Keychain or the environment, never argv.
+which outlives lost connections. Secrets go through a file, the Keychain or standard input, never argv.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from signing.notary import digest
 from signing.notary_log import NotaryLog, parse_log
 from signing.submission import AFRESH, RESUME, LogPending, NotaryFault, Progress, Receipt, Submission
 
-PASSWORD = "NOTARYTOOL_PASSWORD"  # noqa: S105 - the name of a variable
 QUERY_TIMEOUT = 180.0
 UPLOAD_TIMEOUT = 3600.0
 PAUSE = 10.0  # before a question is asked for the second and last time
@@ -33,6 +31,7 @@ REFUSED = re.compile(
     r"\b(401|403)\b|invalid credentials|unable to authenticate|no keychain password item|agreement", re.I
 )
 BROKEN_UPLOAD = re.compile(r"fail|error|abort|cancel|timed? ?out", re.I)
+STORED = re.compile(r"credentials saved", re.I)
 STRANGER = re.compile(r"does not exist|not belong", re.I)
 NO_LOG = re.compile(r"log is not yet available|not yet available", re.I)
 
@@ -49,30 +48,37 @@ class KeychainProfile:
         keychain = ("--keychain", str(self.keychain)) if self.keychain else ()
         return ("--keychain-profile", self.name, *keychain)
 
-    def environment(self) -> Mapping[str, str]:
-        """Return what the tool has to find in its environment."""
-        return {}
 
+def store(
+    name: str,
+    apple_id: str,
+    team_id: str,
+    password: str,
+    *,
+    runner: Runner,
+    keychain: Path,
+    clock: Clock | None = None,
+) -> KeychainProfile:
+    """Have notarytool keep an Apple ID with an app-specific password as a profile in `keychain`.
 
-@dataclass(frozen=True, slots=True)
-class AppleId:
-    """An Apple ID with an app-specific password, which travels in the environment.
-
-    Whether a notarytool understands `@env:` depends on its version; one that does not answers that the
-    credentials are invalid. A Keychain profile or an API key works with all.
+    It takes the password from its prompt, which reads standard input: on a command line everybody could read
+    it, and altool's `@env:` means nothing to notarytool, which sends it as the password. It asks Apple
+    whether they are right. Raises NotaryFault, status NOTARY_AUTH or NETWORK.
     """
-
-    apple_id: str
-    team_id: str
-    password: str = field(repr=False)
-
-    def arguments(self) -> tuple[str, ...]:
-        """Return the options that name the credentials."""
-        return ("--apple-id", self.apple_id, "--team-id", self.team_id, "--password", f"@env:{PASSWORD}")
-
-    def environment(self) -> Mapping[str, str]:
-        """Return what the tool has to find in its environment."""
-        return {PASSWORD: self.password}
+    argv = ("xcrun", "notarytool", "store-credentials", name, "--apple-id", apple_id, "--team-id", team_id)
+    for last in (False, False, True):
+        result = runner.run(
+            (*argv, "--keychain", str(keychain)),
+            stdin=f"{password}\n".encode(),
+            timeout=QUERY_TIMEOUT,
+            check=False,
+        )
+        if STORED.search(result.text):
+            return KeychainProfile(name, keychain)
+        if last or REFUSED.search(_said(result)):
+            break
+        (clock or SystemClock()).sleep(PAUSE)
+    raise _failure("store-credentials", result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +94,8 @@ class KeyFile:
         issuer = ("--issuer", self.issuer) if self.issuer else ()
         return ("--key", str(self.path), "--key-id", self.key_id, *issuer)
 
-    def environment(self) -> Mapping[str, str]:
-        """Return what the tool has to find in its environment."""
-        return {}
 
-
-ToolCredentials = KeychainProfile | AppleId | KeyFile
+ToolCredentials = KeychainProfile | KeyFile
 
 
 class Notarytool:
@@ -181,11 +183,9 @@ class Notarytool:
 
     def _run(self, verb: str, *arguments: str) -> tuple[dict[str, Any], Result]:
         argv = ("xcrun", "notarytool", verb, *arguments, *self._credentials.arguments())
-        extra = self._credentials.environment()
         try:
             result = self._runner.run(
                 (*argv, "--output-format", "json"),
-                env={**os.environ, **extra} if extra else None,
                 timeout=UPLOAD_TIMEOUT if verb == "submit" else QUERY_TIMEOUT,
                 check=False,
             )
@@ -225,7 +225,7 @@ def _said(result: Result) -> str:
 def _failure(verb: str, result: Result) -> NotaryFault:
     said, lines = _said(result), tuple(line for line in result.text.splitlines() if line.strip())[-8:]
     if REFUSED.search(said):
-        cure = "check the credentials; the surest are a profile (xcrun notarytool store-credentials) or a key"
+        cure = "check the credentials; a profile is made by xcrun notarytool store-credentials"
         status = Exit.NOTARY_AUTH
     elif STRANGER.search(said):
         cure, status = f"was it another account's? {AFRESH}", Exit.NOTARY_UNKNOWN

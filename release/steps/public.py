@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -234,6 +233,7 @@ def _verify_needs(job: Job) -> Needs:
 
 
 def _verify_run(job: Job, advance: Advance) -> Facts:
+    from release import verify_mac
     from release.verify import Expected, verify_site
 
     expected = Expected(
@@ -249,7 +249,7 @@ def _verify_run(job: Job, advance: Advance) -> Facts:
         session=job.services.public_session(),
         workdir=job.places.work / "verify",
         expected=expected,
-        mac=job.services.runner if sys.platform == "darwin" else None,
+        mac=verify_mac.here(job.services.runner, apple=not job.config.rehearsal),
     )
     write_json(job.places.verification, verification.as_json())
     verification.require()

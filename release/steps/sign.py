@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from errors import Exit, Fault
+from release import verify_mac
 from release.files import sha256, write_json
 from release.pipeline import Advance, Needs, Step
 from release.steps.job import Facts, Job, paths, tools
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from release.places import Places
     from release.version import Version
     from signing.submission import Receipt
+    from signing.verify import Report
+
+BUN = "Contents/Helpers/bun"
 
 
 def _sign_needs(job: Job) -> Needs:
@@ -36,8 +42,7 @@ def _sign_needs(job: Job) -> Needs:
 
 
 def _certificate_digest(job: Job) -> str:
-    trust = job.services.trust
-    return hashlib.sha256(trust).hexdigest() if trust else "keychain"
+    return hashlib.sha256(job.services.trust).hexdigest()
 
 
 def _sign_run(job: Job, advance: Advance) -> Facts:
@@ -56,7 +61,43 @@ def _sign_run(job: Job, advance: Advance) -> Facts:
         raise Fault(
             "the signed app is not what was planned", where=places.app, details=wrong, status=Exit.SIGN
         )
-    return {"cdhash": report.cdhash, "items": len(plan.items), "note": f"{len(plan.items)} signatures"}
+    _require_chain(job, report)
+    bun = _try(job, report)
+    note = [f"{len(plan.items)} signatures", bun, *_expiry(job)]
+    return {"cdhash": report.cdhash, "items": len(plan.items), "bun": bun, "note": "; ".join(note)}
+
+
+def _require_chain(job: Job, report: Report) -> None:
+    """Signatures that users get carry the certificates above the signer's: Gatekeeper asks for them."""
+    from cryptography import x509
+
+    from signing import certificate
+
+    if not job.config.rehearsal:
+        above = [x509.load_der_x509_certificate(der) for der in report.certificates[1:]]
+        certificate.require_chain(job.services.certificate, above)
+
+
+def _try(job: Job, report: Report) -> str:
+    """Ask codesign about the app and run its Bun, where that can be done."""
+    from signing import first_run
+
+    if sys.platform != "darwin":
+        return "Bun not run: this is no Mac"
+    app, runner = job.places.app, job.services.runner
+    verify_mac.require(verify_mac.codesign(app), runner=runner)
+    arch, machine = job.config.app.arch, platform.machine()
+    if arch not in ("universal2", machine):
+        return f"Bun not run: it is for {arch}, this Mac is {machine}"
+    granted = next(each.entitlements for each in report.walk() if each.subject == BUN)
+    return f"Bun {first_run.run_bun(app / BUN, granted, runner=runner)} runs"
+
+
+def _expiry(job: Job) -> tuple[str, ...]:
+    from signing import certificate
+
+    warning = certificate.expiry_warning(job.services.certificate, datetime.now(UTC))
+    return () if warning is None else (warning,)
 
 
 def image_plan(config: Config, version: Version, places: Places) -> ImagePlan:
@@ -113,6 +154,9 @@ def _sign_image_run(job: Job, advance: Advance) -> Facts:
     identifier = places.image_name.removesuffix(".dmg")
     job.services.signer().sign_image(places.raw_image, places.signed_image, identifier=identifier)
     report = verify_image(places.signed_image, trust=job.services.trust).require()
+    _require_chain(job, report)
+    if sys.platform == "darwin":
+        verify_mac.require(verify_mac.codesign(places.signed_image), runner=job.services.runner)
     return {"cdhash": report.cdhash, "hash_type": report.hash_type, "sha256": sha256(places.signed_image)}
 
 
@@ -187,6 +231,9 @@ def _staple_run(job: Job, advance: Advance) -> Facts:
             places.signed_image, places.image, fetch_ticket(job.services.ticket_url(), name, lag=lag)
         )
     verify_image(places.image, trust=job.services.trust).require()
+    if sys.platform == "darwin" and not job.config.rehearsal:
+        for question in (verify_mac.stapled(places.image), verify_mac.gatekeeper(places.image)):
+            verify_mac.require(question, runner=job.services.runner)
     ticket = read_ticket(places.image)
     return {
         "ticket": len(ticket or b""),

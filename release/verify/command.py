@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from commands import Runner
 from errors import Exit, Fault
+from release import verify_mac
 from release.config import Config, load
 from release.places import places
 from release.services import Services
@@ -58,7 +58,7 @@ def verify(root: Path, wish: Wish, runner: Runner) -> Verification:
             workdir=workdir,
             expected=expected,
             hosts=hosts,
-            mac=runner if sys.platform == "darwin" else None,
+            mac=verify_mac.here(runner, apple=not config.rehearsal or site != config.site),
             keep=wish.keep is not None,
         )
 

@@ -14,7 +14,6 @@ from urllib.parse import unquote, urlsplit
 from appcast.feed import Item
 from appcast.lint import AppFacts
 from appcast.versions import compare
-from commands import Runner
 from errors import Fault
 from release import verify_mac
 from release.objects import IMAGE_TYPE, IMMUTABLE, disposition
@@ -24,6 +23,7 @@ from release.verify.expected import Expected
 from release.verify.feed import served_again
 from release.verify.rows import Rows, Wrong
 from release.verify.web import Answer, Download, Web
+from release.verify_mac import Mac
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Inspector:
     expected: Expected
     tools: Tools
     folder: Path
-    mac: Runner | None = None
+    mac: Mac | None = None
     keep: bool = False
 
     def inspect(self, item: Item) -> Inspected:
@@ -92,7 +92,7 @@ class Inspector:
         volume: Path,
     ) -> Inspected:
         app = rows.run("unpacking", lambda: self._unpacked(download.path, volume))
-        mac = verify_mac.ask(download.path, app, rows.group, runner=self.mac) if self.mac is not None else ()
+        mac = verify_mac.ask(download.path, app, rows.group, mac=self.mac) if self.mac is not None else ()
         leaf = outer.certificates[0] if outer is not None and outer.certificates else None
         if app is None:
             rows.skip("the app", "the image cannot be unpacked")

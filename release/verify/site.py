@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from appcast.feed import Feed, Item, highest
-from commands import Runner
 from release.verification import MACS, Check, OwnTools, Tools, Verification
 from release.verify import downloads, hosts, keys, manifests, pages
 from release.verify import feed as feeds
@@ -22,6 +21,7 @@ from release.verify.image import Inspected, Inspector, address
 from release.verify.keys import Judges
 from release.verify.rows import Rows
 from release.verify.web import Download, Limits, Web
+from release.verify_mac import Mac
 
 if TYPE_CHECKING:
     import requests
@@ -38,7 +38,7 @@ def verify_site(
     expected: Expected | None = None,
     hosts: Hosts = "default",
     tools: Tools | None = None,
-    mac: Runner | None = None,
+    mac: Mac | None = None,
     limits: Limits | None = None,
     now: datetime | None = None,
     keep: bool = False,

@@ -15,6 +15,7 @@ from release.objects import FEED_KEY, RELEASES
 from release.rehearsal.site import Site, route
 from release.verification import Verification
 from release.verify import Expected, verify_site
+from release.verify_mac import Mac
 from signing import eddsa
 from signing.identity import throwaway
 from signing.staple import staple_image
@@ -53,7 +54,7 @@ def verify(store, folder, tmp_path) -> Verify:
     trust = signed.identity(folder).certificate_pem
 
     def run(
-        *, bucket: MemoryStore = store, site: type[Site] = Site, mac: Recorder | None = None, **options: Any
+        *, bucket: MemoryStore = store, site: type[Site] = Site, mac: Mac | None = None, **options: Any
     ) -> Verification:
         expected = options.pop("expected", Expected(trust=trust, app_name="Tiny"))
         with site(bucket, latest=shipped.LATEST) as running, requests.Session() as session:
@@ -395,7 +396,7 @@ def test_a_site_that_is_down_is_a_network_fault(tmp_path):
 
 def test_a_mac_is_asked_with_its_own_tools(verify, tmp_path):
     mac = Recorder()
-    verify(mac=mac).require()
+    verify(mac=Mac(mac)).require()
     image, app = (
         str(tmp_path / "work" / NAME / "image.dmg"),
         str(tmp_path / "work" / NAME / "volume/Tiny.app"),
@@ -404,11 +405,19 @@ def test_a_mac_is_asked_with_its_own_tools(verify, tmp_path):
     assert mac.calls == [
         ("hdiutil", "verify", image),
         ("codesign", "--verify", "--strict", "--verbose=2", image),
+        ("codesign", "--verify", "--deep", "--strict", "--verbose=2", app),
         ("xcrun", "stapler", "validate", image),
         (*gate, image),
-        ("codesign", "--verify", "--deep", "--strict", "--verbose=2", app),
         ("spctl", "--assess", "--type", "execute", "--verbose", app),
     ]
+
+
+def test_of_a_rehearsal_apple_is_not_asked(verify):
+    mac = Recorder()
+    verification = verify(mac=Mac(mac, apple=False))
+    assert {argv[0] for argv in mac.calls} == {"hdiutil", "codesign"}
+    (row,) = [row for row in verification.rows if row.name == "Gatekeeper"]
+    assert row.ok is None and "rehearsal" in row.detail
 
 
 def test_what_a_mac_says_no_to_is_a_row(verify):
@@ -417,6 +426,6 @@ def test_what_a_mac_says_no_to_is_a_row(verify):
             return Result(argv, 3, stderr=b"Tiny.dmg: rejected\nsource=no usable signature\n")
         return None
 
-    verification = verify(mac=Recorder(reply))
+    verification = verify(mac=Mac(Recorder(reply)))
     assert failed(verification) == {"Gatekeeper, image", "Gatekeeper, app"}
     assert verification.failed[-1].detail != ""

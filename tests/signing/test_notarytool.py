@@ -13,12 +13,11 @@ from commands import Result
 from errors import Exit, Fault
 from signing.notary import LogPending, NotaryFault, Submission, digest, wait
 from signing.notarytool import (
-    PASSWORD,
-    AppleId,
     KeychainProfile,
     KeyFile,
     Notarytool,
     answer_in,
+    store,
 )
 from tests.standins.clock import FakeClock
 from tests.standins.commands import Recorder
@@ -97,30 +96,52 @@ def test_info_log_and_history() -> None:
             ("--key", "/key.p8", "--key-id", "KEYID", "--issuer", "issuer"),
         ),
         (KeyFile(Path("/key.p8"), "KEYID"), ("--key", "/key.p8", "--key-id", "KEYID")),
-        (
-            AppleId("someone@example.test", "TEAM", "secret-word"),
-            ("--apple-id", "someone@example.test", "--team-id", "TEAM", "--password", f"@env:{PASSWORD}"),
-        ),
     ],
 )
-def test_credentials(credentials: KeychainProfile | KeyFile | AppleId, arguments: tuple[str, ...]) -> None:
+def test_credentials(credentials: KeychainProfile | KeyFile, arguments: tuple[str, ...]) -> None:
     recorder = Recorder(said({"status": "Accepted"}))
     tool(recorder, credentials=credentials).status(ID)
     assert recorder.calls == [(*TOOL, "info", ID, *arguments, "--output-format", "json")]
 
 
-def test_the_password_travels_in_the_environment_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KEPT", "yes")
-    recorder = Recorder(said({"status": "Accepted"}))
-    credentials = AppleId("a@example.test", "T", "secret-word")
-    tool(recorder, credentials=credentials).status(ID)
-    environment = recorder.environments[0]
-    assert environment is not None
-    assert (environment[PASSWORD], environment["KEPT"]) == ("secret-word", "yes")
-    assert "secret-word" not in " ".join(recorder.calls[0]) + repr(credentials)
-    recorder = Recorder(said({"status": "Accepted"}))
-    tool(recorder).status(ID)
+def test_an_apple_ids_password_goes_to_the_prompt_and_becomes_a_profile() -> None:
+    keychain = Path("/tmp/k.keychain-db")
+    recorder = Recorder(
+        lambda argv: Result(argv, 0, b"Validating your credentials...\nCredentials saved to Keychain.\n")
+    )
+    kept = store(
+        "here", "a@example.test", "TEAM", "secret-word", runner=recorder, keychain=keychain, clock=FakeClock()
+    )
+    assert kept == KeychainProfile("here", keychain)
+    names = ("--apple-id", "a@example.test", "--team-id", "TEAM", "--keychain", str(keychain))
+    assert recorder.calls == [("xcrun", "notarytool", "store-credentials", "here", *names)]
+    assert recorder.stdins == [b"secret-word\n"]
     assert recorder.environments == [None]
+
+
+def test_a_wrong_password_is_said_once() -> None:
+    recorder = Recorder(
+        lambda argv: Result(argv, 1, stderr=b"Error: HTTP status code: 401. Invalid credentials.\n")
+    )
+    with pytest.raises(Fault, match="store-credentials") as caught:
+        store("p", "a@b.test", "T", "wrong-word", runner=recorder, keychain=Path("/k"), clock=FakeClock())
+    assert caught.value.status == Exit.NOTARY_AUTH and len(recorder.calls) == 1
+    assert "wrong-word" not in str(caught.value)
+
+
+def test_a_lost_connection_while_storing_is_tried_again() -> None:
+    answers = [
+        Result((), 1, stderr=b"Error: the network connection was lost"),
+        Result((), 0, b"Credentials saved"),
+    ]
+    recorder = Recorder(lambda argv: answers.pop(0))
+    clock = FakeClock()
+    store("p", "a@b.test", "T", "secret-word", runner=recorder, keychain=Path("/k"), clock=clock)
+    assert len(recorder.calls) == 2
+    failing = Recorder(lambda argv: Result(argv, 1, stderr=b"Error: the network connection was lost"))
+    with pytest.raises(Fault) as caught:
+        store("p", "a@b.test", "T", "secret-word", runner=failing, keychain=Path("/k"), clock=clock)
+    assert caught.value.status == Exit.NETWORK and len(failing.calls) == 3
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
