@@ -9,7 +9,6 @@ from datetime import datetime
 from cryptography import x509
 
 from commands import Runner
-from errors import Exit, Fault
 from release.doctor.case import Case
 from release.doctor.check import NotChecked, Warn
 from signing import certificate as certificates
@@ -18,17 +17,8 @@ _LISTED = re.compile(r'^\s*\d+\) [0-9A-F]{40} "(?P<name>.+)"$', re.M)
 
 
 def certificate(case: Case) -> str | Warn:
-    """Unlock the .p12 and look at its certificate. Raises Fault SECRET."""
-    try:
-        found = case.services.identity
-    except ValueError as error:  # of base64
-        raise Fault(
-            "the certificate is not base64",
-            where=case.config.profile.signing.certificate,
-            cure="base64 -i certificate.p12",
-            status=Exit.SECRET,
-        ) from error
-    return judge(found.certificate, team=case.services.team_id, name=_name(case), now=case.now())
+    """Look at the certificate in the .p12, or in the Mac's keychains. Raises Fault SECRET."""
+    return judge(case.services.certificate, team=case.services.team_id, name=_name(case), now=case.now())
 
 
 def judge(leaf: x509.Certificate, *, team: str, name: str, now: datetime) -> str | Warn:
