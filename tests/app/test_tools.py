@@ -229,8 +229,8 @@ async def test_tools_by_awkward_names(real: Settings) -> None:
 
 
 async def test_a_run_that_is_stopped_before_its_calls_are_told(real: Settings, cursor: CursorStandIn) -> None:
-    async with running(dataclasses.replace(real, run_timeout_ms=600)) as bridge:
+    async with running(dataclasses.replace(real, run_timeout_ms=2000)) as bridge:
         with pytest.raises(RunFailed) as caught:
-            await called(bridge, weather("for=Paris,Rome gap=1"))
+            await called(bridge, weather("for=Paris,Rome gap=4"))
         assert caught.value.kind == "timeout"
         await until(lambda: cursor.runs[0].client_left, 1)
