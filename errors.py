@@ -49,6 +49,10 @@ class Exit(enum.IntEnum):
     INTERRUPTED = 130
 
 
+# All that is left is Apple's verdict: nothing has failed, and the release is kept.
+PENDING_STATUSES = frozenset((Exit.PENDING, Exit.NOTARY_TIMEOUT))
+
+
 class Fault(Exception):
     """Something a person can act on. Printed without a traceback.
 

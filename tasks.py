@@ -6,6 +6,7 @@ release/tasks/.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit as Stop
 from invoke.tasks import task
 
-from release.tasks import appcast, keys, public, version, worker
-from release.tasks.common import ROOT, console, guarded, pairs, python
+from release.tasks import appcast, keys, notarize, public, version, worker
+from release.tasks.common import ROOT, console, guarded, pairs, python, told
 
 
 @task(
@@ -33,6 +34,7 @@ from release.tasks.common import ROOT, console, guarded, pairs, python
         "set": "override a key of release.toml: --set app.arch=x86_64 (repeatable)",
         "dist": "where to put releases (default: dist)",
         "allow_regression": "publish even if some Mac is offered less than now",
+        "accept_pending": "end with status 0, too, if all that is left is Apple's verdict",
     },
 )
 @guarded
@@ -49,10 +51,11 @@ def release(
     set: Any = None,
     dist: str = "",
     allow_regression: bool = False,
+    accept_pending: bool = False,
 ) -> None:
     """Make a release: build, sign, notarize, publish, verify. A rehearsal unless told otherwise."""
     from release import dry_run as plan
-    from release import report
+    from release import report, summary
     from release.pipeline import Selection
     from release.progress import display
     from release.run import Options
@@ -69,25 +72,13 @@ def release(
         Path(dist).resolve() if dist else None,
         allow_regression,
     )
-    with display() as shown:
+    with told(accept_pending), display() as shown:
         done = make(ROOT, options, shown)
     (plan.show if dry_run else report.closing)(done, console())
     if done.ready is not None and done.ready.failed:
         raise Stop(code=done.ready.status)
-
-
-@task(name="resume", help={"profile": "rehearsal or production"})
-@guarded
-def notarize_resume(c: Context, profile: str = "rehearsal", dist: str = "") -> None:
-    """Go on with a release that waits for Apple."""
-    from release import report
-    from release.progress import display
-    from release.run import Options
-    from release.run import release as make
-
-    with display() as shown:
-        done = make(ROOT, Options(profile, dist=Path(dist).resolve() if dist else None), shown)
-    report.closing(done, console())
+    if not dry_run:
+        summary.finished(done, os.environ)
 
 
 @task(help={"profile": "rehearsal or production", "set": "override a key, as for release"}, iterable=["set"])
@@ -148,8 +139,6 @@ def bridge_run(c: Context) -> None:
 
 def _app(*words: str) -> None:
     """Become the app, with the pinned Bun and a freshly built bridge."""
-    import os
-
     from commands import Subprocess
     from release.bridge import build, bun, htmx
 
@@ -191,9 +180,7 @@ def bench(c: Context, only: str = "") -> None:
 namespace = Collection(
     release, *public.TASKS, *version.TASKS, config, smoke, serve, pictures, test, lint, bench
 )
-_notarize = Collection("notarize")
-_notarize.add_task(notarize_resume)
-namespace.add_collection(_notarize)
+namespace.add_collection(notarize.collection)
 _bridge = Collection("bridge")
 _bridge.add_task(bridge_run)
 _bridge.add_task(bridge_build)

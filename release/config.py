@@ -23,6 +23,7 @@ ImageFormat = Literal["ULFO", "UDZO", "ULMO"]
 Way = Literal["auto", "native", "portable"]
 ProfileName = Literal["rehearsal", "production"]
 PROFILES: tuple[str, ...] = get_args(ProfileName)
+OPTIONAL = ("notary.webhook",)  # secrets that a release can do without
 
 BundleId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")]
 Dotted = Annotated[str, Meta(pattern=r"^\d+(\.\d+){1,2}$")]
@@ -97,7 +98,10 @@ class Signing(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Notary(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where to notarize. Without `url` the rehearsal's stand-in answers, and behaves as `stand_in` says."""
+    """Where to notarize. Without `url` the rehearsal's stand-in answers, and behaves as `stand_in` says.
+
+    `webhook` is the token in the address that the notary calls when it is done; it may be absent.
+    """
 
     way: Way = "auto"
     url: Url | None = None
@@ -109,6 +113,7 @@ class Notary(Struct, frozen=True, forbid_unknown_fields=True):
     apple_id: Uri | None = None
     password: Uri | None = None
     timeout_minutes: Minutes = 45
+    webhook: Uri | None = None
     stand_in: str = ""
 
 

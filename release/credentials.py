@@ -41,6 +41,10 @@ ABOUT: Mapping[str, tuple[str, str]] = {
         "notarizes on a Mac that has no API key",
         "Sign-In and Security → App-Specific Passwords at account.apple.com",
     ),
+    "notary.webhook": (
+        "the path at which the site takes word from Apple's notary; a release can do without",
+        "any long random text, the same one that the site has (NOTARY_WEBHOOK_TOKEN)",
+    ),
     "sparkle.private_key": ("signs updates; installed apps accept no other", _KEYGEN),
     "sparkle.public_key": ("what installed apps trust; the private key has to fit it", _KEYGEN),
     "sparkle.retiring_key": ("the key that installed apps trust still", "where it was kept until now"),
@@ -59,11 +63,6 @@ BESIDE: tuple[tuple[str, str, str], ...] = (
         "CLOUDFLARE_API_TOKEN",
         "deploys the site (./invoke worker.deploy)",
         "My Profile → API Tokens in Cloudflare's dashboard: edit Workers, R2 and D1",
-    ),
-    (
-        "NOTARY_WEBHOOK_TOKEN",
-        "the path at which the site takes word from Apple's notary",
-        "any long random text, the same one that the site has",
     ),
 )
 _MADE = "made on the first run"
@@ -123,7 +122,7 @@ def needed_keys(
     config: Config, *, natively: bool, environ: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:
     """Return those of a profile's secrets that a release needs: one way to sign and one to notarize."""
-    spare = set(_spare_notary(config, natively, environ))
+    spare = {*configuration.OPTIONAL, *_spare_notary(config, natively, environ)}
     if in_keychains(config, environ):
         spare |= {"signing.certificate", "signing.certificate_password"}
     return tuple(key for key in configuration.secrets_of(config) if key not in spare)

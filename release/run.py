@@ -6,18 +6,20 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from commands import Runner, Subprocess
 from errors import Exit, Fault
 from release import config as configuration
-from release import doctor
+from release import dispatch, doctor, workflow
 from release import journal as journals
+from release import pending as pendings
 from release import version as versions
 from release.config import Config
 from release.digests import Digests
+from release.dispatch import Asked
 from release.doctor.case import Case
 from release.doctor.check import Diagnosis
 from release.files import point_link, write_json
@@ -30,6 +32,7 @@ from release.steps.job import Job
 from release.stop import stoppable
 from release.version import Git, Version
 from signing import eddsa
+from signing.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +66,120 @@ class Done:
         return all(step.name in self.journal.entries for step in STEPS)
 
 
-def release(root: Path, options: Options, display: Display, *, runner: Runner | None = None) -> Done:
+def release(
+    root: Path,
+    options: Options,
+    display: Display,
+    *,
+    runner: Runner | None = None,
+    clock: Clock | None = None,
+) -> Done:
     """Bring a release up to date. Raises Fault; everything finished by then is kept and found again."""
     runner = runner or Subprocess()
     config = configuration.load(root, options.profile, overrides=options.overrides)
     check_selection(options.selection, [step.name for step in STEPS])
     dist = options.dist or root / "dist"
     with stoppable(), _disk(dist), lock(dist):
-        digests = Digests(dist / ".digests.json")
-        version, journal, home = choose(config, options, digests, runner, dist)
-        with Services(config, home, runner, version.epoch) as services:
-            case = doctor.case_of(config, version, home, services, runner, asked=options.version)
-            ready = doctor.plan(case) if options.selection.dry_run else None
-            if ready is None:
-                check_before(case, journal)
-            force, regress = options.selection.force, options.allow_regression
-            job = Job(config, version, home, services, journal, options.wait, force, regress)
-            pipeline = Pipeline(
-                STEPS, job, root=root, folder=home.folder, journal=journal, digests=digests, display=display
-            )
-            home.work.mkdir(parents=True, exist_ok=True)
-            done = Done(config, version, home, journal, pipeline.run(options.selection), ready)
-            if done.complete and not options.selection.dry_run:
-                finish(done, job)
+        return _bring_up_to_date(config, options, display, runner, clock)
+
+
+def resume(
+    root: Path,
+    options: Options,
+    display: Display,
+    *,
+    source: Path | None = None,
+    asked: Asked | None = None,
+    runner: Runner | None = None,
+    clock: Clock | None = None,
+) -> Done | None:
+    """Finish a release that waits for Apple: `source`, or the one in this checkout. Nothing is built again.
+
+    `asked`: the release that an event names, which `source` must be. None if it is public already. Raises
+    Fault; PendingFault if the pending release is not this checkout's.
+    """
+    runner = runner or Subprocess()
+    dist = options.dist or root / "dist"
+    plain = configuration.load(root, options.profile, overrides=options.overrides)
+    if asked and source and not source.exists() and _is_public(plain, asked, dist, runner):
+        return None  # the run that submitted it did not have to leave it
+    with stoppable(), _disk(dist), lock(dist), _opened(source, dist, plain) as folder:
+        carried = pendings.peek(folder)
+        dispatch.require_same(asked, carried.version, carried.build, folder)
+        wanted = replace(
+            options,
+            version=carried.version,
+            build=carried.build,
+            overrides={**carried.overrides, **options.overrides},
+            selection=Selection(start="notarize", force=options.selection.force),
+        )
+        config = configuration.load(root, options.profile, overrides=wanted.overrides)
+        home = places(config, carried.release, dist)
+        with Services(config, home, runner, carried.epoch, clock=clock) as services:
+            source_now = source_digest(config, Digests(dist / ".digests.json"))
+            head = Git(runner, root).head()
+            bundle = pendings.check(folder, config, source_now, head, services.trusted_keys)
+            if _offers(services, carried.build):
+                return None
+            pendings.take(bundle, config, dist)
+        return _bring_up_to_date(config, wanted, display, runner, clock)
+
+
+def _opened(source: Path | None, dist: Path, config: Config) -> AbstractContextManager[Path]:
+    return pendings.opened(source or _only_pending(dist, config), dist)
+
+
+def _only_pending(dist: Path, config: Config) -> Path:
+    found = pendings.waiting(dist, config.profile_name)
+    if len(found) == 1:
+        return found[0]
+    raise Fault(
+        "several releases wait for Apple" if found else "no release waits for Apple here",
+        where=dist,
+        cure="name one with --from FOLDER" if found else "--from FOLDER-OR-ZIP, or ./invoke release",
+        details=tuple(str(folder) for folder in found),
+        status=Exit.USAGE,
+    )
+
+
+def _is_public(config: Config, asked: Asked, dist: Path, runner: Runner) -> bool:
+    home = places(config, Version(asked.version, asked.build, 0), dist)
+    with Services(config, home, runner, 0) as services:
+        return _offers(services, asked.build)
+
+
+def _offers(services: Services, build: str) -> bool:
+    """Whether the public feed offers `build` already: another run was faster."""
+    found = services.public_side.read()
+    return found is not None and any(item.version == build for item in found.feed.items)
+
+
+def _bring_up_to_date(
+    config: Config, options: Options, display: Display, runner: Runner, clock: Clock | None
+) -> Done:
+    dist = options.dist or config.root / "dist"
+    digests = Digests(dist / ".digests.json")
+    version, journal, home = choose(config, options, digests, runner, dist)
+    with Services(config, home, runner, version.epoch, clock=clock) as services:
+        case = doctor.case_of(config, version, home, services, runner, asked=options.version)
+        ready = doctor.plan(case) if options.selection.dry_run else None
+        if ready is None:
+            check_before(case, journal)
+        force, regress = options.selection.force, options.allow_regression
+        job = Job(config, version, home, services, journal, options.wait, force, regress, options.overrides)
+        pipeline = Pipeline(
+            STEPS,
+            job,
+            root=config.root,
+            folder=home.folder,
+            journal=journal,
+            digests=digests,
+            display=display,
+        )
+        home.work.mkdir(parents=True, exist_ok=True)
+        done = Done(config, version, home, journal, pipeline.run(options.selection), ready)
+        if done.complete and not options.selection.dry_run:
+            finish(done, job)
     return done
 
 
@@ -189,6 +283,8 @@ def finish(done: Done, job: Job) -> None:
     }
     write_json(home.summary, summary)
     point_link(home.dist / "current", home.folder.name)
+    shutil.rmtree(pendings.folder_of(home), ignore_errors=True)
+    workflow.finished(os.environ)
     if done.config.rehearsal:
         _forget_old_work(home)
 

@@ -18,6 +18,7 @@ from errors import Exit, Fault
 from release.config import Config
 from release.places import Places
 from signing import secrets
+from signing.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     import requests
@@ -39,9 +40,12 @@ if TYPE_CHECKING:
 class Services:
     """The outside of one release. Use as a context manager."""
 
-    def __init__(self, config: Config, places: Places, runner: Runner, epoch: int) -> None:
+    def __init__(
+        self, config: Config, places: Places, runner: Runner, epoch: int, *, clock: Clock | None = None
+    ) -> None:
         self.config = config
         self.runner = runner
+        self.clock = clock or SystemClock()
         self._places = places
         self._epoch = epoch
         self.hand_over = (
@@ -184,8 +188,19 @@ class Services:
 
         return natively(self.config)
 
-    def notary(self) -> Notary:
-        """Whoever judges the image."""
+    @property
+    def webhook_token(self) -> str | None:
+        """What lets the notary call the public side; None if it shall not, or there is none.
+
+        notarytool takes the address on its command line, where everybody on the machine can read it: there
+        the notary calls nobody, and the release is finished by hand.
+        """
+        uri = self.config.profile.notary.webhook
+        absent = uri is None or self.notarizes_natively or secrets.present(self._placed(uri)) is False
+        return None if absent else self._secret(uri)
+
+    def notary(self, *, webhook: str | None = None) -> Notary:
+        """Whoever judges the image; `webhook` is told when that is done."""
         wanted = self.config.profile.notary
         if self.notarizes_natively:
             from signing.notarytool import Notarytool
@@ -194,10 +209,17 @@ class Services:
         from signing.notary import ApiKey, NotaryClient
 
         if wanted.url is None:
-            return NotaryClient(self.apple.notary_url, key=self.apple.api_key, s3_endpoint=self.apple.s3_url)
+            apple = self.apple
+            return NotaryClient(
+                apple.notary_url,
+                key=apple.api_key,
+                s3_endpoint=apple.s3_url,
+                webhook=webhook,
+                clock=self.clock,
+            )
         pem = self._secret(wanted.private_key).encode()
         key = ApiKey(self._secret(wanted.issuer), self._secret(wanted.key_id), pem)
-        return NotaryClient(wanted.url, key=key)
+        return NotaryClient(wanted.url, key=key, webhook=webhook, clock=self.clock)
 
     @cached_property
     def _tool_credentials(self) -> ToolCredentials:
@@ -325,7 +347,6 @@ class Services:
         """Bucket, feed, keys and caches as those who publish hold them."""
         from release.public import PublicSide
         from release.publisher import publisher
-        from signing.clock import SystemClock
 
         who = publisher(self.runner, self.config.root, os.environ, rehearsal=self.config.rehearsal)
         return PublicSide(
@@ -336,7 +357,7 @@ class Services:
             signers=self.feed_keys,
             publisher=who,
             purge=lambda urls: self.purge(urls),  # its token is wanted when something has changed
-            clock=SystemClock(),
+            clock=self.clock,
         )
 
     @property
@@ -349,10 +370,8 @@ class Services:
             return purge.nothing
         import requests
 
-        from signing.clock import SystemClock
-
         zone, token = self._value(wanted.purge_zone), self._secret(wanted.purge_token)
-        return purge.Cloudflare(wanted.purge_api, zone, token, requests.Session(), SystemClock())
+        return purge.Cloudflare(wanted.purge_api, zone, token, requests.Session(), self.clock)
 
     def public_session(self) -> requests.Session:
         """HTTP as a user's Mac has it; in a rehearsal the public address leads to the local site."""
@@ -375,7 +394,7 @@ class Services:
     def _secret(self, uri: str | None) -> str:
         if uri is None:
             raise Fault("production lacks a credential", cure="see ./invoke config", status=Exit.CONFIG)
-        return secrets.read(uri, runner=self.runner)
+        return secrets.read(self._placed(uri), runner=self.runner)
 
     def _placed(self, uri: str) -> str:
         return placed(uri, self.config.root, self._places.dist)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from signing.notary_cures import cure_for
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:
@@ -23,6 +25,12 @@ class Issue:
         """One line: severity, path with architecture, message, where to read on."""
         place = f"{self.path} ({self.architecture})" if self.architecture else self.path
         return f"{self.severity}: {place}: {self.message}" + (f" See {self.doc_url}" if self.doc_url else "")
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What a person reads: the finding, and below it what to do about it where that is known."""
+        cure = cure_for(self.message)
+        return (self.text, f"  → {cure}") if cure else (self.text,)
 
 
 @dataclass(frozen=True, slots=True)

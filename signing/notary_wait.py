@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from errors import Exit, Fault
 from signing.clock import Clock, SystemClock, backoff
+from signing.notary_cures import cure_for
 from signing.notary_log import NotaryLog
-from signing.submission import ACCEPTED, AFRESH, IN_PROGRESS, RESUME, LogPending, Notary, NotaryFault
+from signing.submission import (
+    ACCEPTED,
+    AFRESH,
+    IN_PROGRESS,
+    RESUBMIT,
+    RESUME,
+    LogPending,
+    Notary,
+    NotaryFault,
+    age_text,
+)
+
+# Most submissions are judged within minutes. Some stay "In Progress" for hours or for ever, while the same
+# bytes sent once more are judged at once; there is no way to withdraw one.
+STUCK = 2 * 3600.0
 
 
 def wait(
@@ -21,34 +37,46 @@ def wait(
     limit: float = 60.0,
     patience: float = 300.0,
     on_status: Callable[[str], None] | None = None,
+    submitted: float | None = None,
 ) -> NotaryLog:
     """Ask until the notary has decided, with pauses from `first` to `limit` seconds; return an accepting log.
 
-    `timeout` and `patience` are seconds: how long to wait in all, and how long to bear a notary that does not
-    answer. `sha256` is what the log must be about. Faults: NOTARY_INVALID and NOTARY_REJECTED with the log's
-    issues in `details`, NOTARY_UNKNOWN, NOTARY_TIMEOUT, NOTARY_AUTH, NETWORK. After any of the last three the
-    submission lives on and waiting can be taken up again by id.
+    `timeout` and `patience` are seconds: how long to wait in all, and how long to bear a notary that does
+    not answer. `sha256` is what the log must be about, `submitted` when it was sent (seconds since 1970).
+    Faults: NOTARY_INVALID and NOTARY_REJECTED with the log's issues in `details`, NOTARY_UNKNOWN,
+    NOTARY_TIMEOUT, NOTARY_AUTH, NETWORK. After any of the last three the submission lives on and waiting can
+    be taken up again by id.
     """
     clock = clock or SystemClock()
-    status = _settled(notary, id, timeout, clock, backoff(first, limit, factor=1.5), patience, on_status)
+    asking = _Asking(notary, id, clock, clock.now() if submitted is None else submitted)
+    status = _settled(asking, timeout, backoff(first, limit, factor=1.5), patience, on_status)
     log = _final_log(notary, id, status, clock, first)
     return judge(id, status, log, sha256)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Whom to ask about which submission, and since when it is there."""
+
+    notary: Notary
+    id: str
+    clock: Clock
+    submitted: float
+
+
 def _settled(
-    notary: Notary,
-    id: str,
+    asking: _Asking,
     timeout: float,
-    clock: Clock,
     pauses: Iterator[float],
     patience: float,
     on_status: Callable[[str], None] | None,
 ) -> str:
     """Return the first status that is not "In Progress"; one nobody knows must be heard twice."""
+    clock = asking.clock
     start = heard = clock.now()
     strange = ""
     for pause in pauses:
-        status = _ask(notary, id, give_up=clock.now() - heard >= patience)
+        status = _ask(asking.notary, asking.id, give_up=clock.now() - heard >= patience)
         if status is not None:
             heard = clock.now()
         if on_status:
@@ -58,7 +86,7 @@ def _settled(
         strange = status if status and status != IN_PROGRESS else strange
         left = start + timeout - clock.now()
         if left <= 0:
-            raise _late(id, timeout, status)
+            raise _late(asking, timeout, status)
         clock.sleep(min(pause, left))
     raise AssertionError("backoff never ends")
 
@@ -80,11 +108,24 @@ def _ask(notary: Notary, id: str, *, give_up: bool) -> str | None:
         ) from fault
 
 
-def _late(id: str, timeout: float, status: str | None) -> NotaryFault:
+def _late(asking: _Asking, timeout: float, status: str | None) -> NotaryFault:
+    age = asking.clock.now() - asking.submitted
+    since = f", {age_text(age)} after it was sent" if age > timeout + 60 else ""
+    heard = f"(last heard: {status or 'no answer'})"
     return NotaryFault(
-        f"submission {id} is undecided after {timeout:g} s (last heard: {status or 'no answer'})",
-        cure=f"go on waiting later with {RESUME}; the submission is kept, do not send it again",
+        f"submission {asking.id} is undecided after {timeout:g} s{since} {heard}",
+        cure=undecided_cure(age),
         status=Exit.NOTARY_TIMEOUT,
+    )
+
+
+def undecided_cure(age: float) -> str:
+    """Return what to do about a submission that has been undecided for `age` seconds."""
+    if age < STUCK:
+        return f"go on waiting later with {RESUME}; the submission is kept, do not send it again"
+    return (
+        f"it seems stuck: most are judged within minutes, and the same bytes sent once more mostly are, too. "
+        f"{RESUBMIT} does that, which nothing does by itself; {RESUME} goes on waiting for this one"
     )
 
 
@@ -114,13 +155,21 @@ def judge(id: str, status: str, log: NotaryLog | None, sha256: str | None) -> No
     if status == ACCEPTED:
         return log or NotaryLog(job_id=id, status=status, summary="accepted; the log is not available")
     what, exit_status, cure = VERDICTS.get(status, UNKNOWN)
-    details = (log.summary, *(issue.text for issue in log.issues)) if log else ("its log is not available",)
     raise NotaryFault(
         f"submission {id}: {what.format(status=status)}",
-        details=tuple(line for line in details if line),
+        details=_findings(log) if log else ("its log is not available",),
         cure=cure,
         status=exit_status,
     )
+
+
+def _findings(log: NotaryLog) -> tuple[str, ...]:
+    """Return the log as lines: its summary, then every issue with its file and what to do about it."""
+    code = f" (status code {log.code})" if log.code else ""
+    summary = (f"{log.summary}{code}",) if log.summary else ()
+    cure = cure_for(log.summary)
+    issues = tuple(line for issue in log.issues for line in issue.lines)
+    return (*summary, *((f"  → {cure}",) if cure else ()), *issues)
 
 
 VERDICTS = {

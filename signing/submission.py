@@ -13,7 +13,8 @@ from signing.notary_log import NotaryLog
 IN_PROGRESS = "In Progress"
 ACCEPTED = "Accepted"
 RESUME = "./invoke notarize.resume"
-AFRESH = "to submit the same bytes once more: ./invoke release --force notarize"
+RESUBMIT = "./invoke notarize.resume --resubmit"
+AFRESH = f"to submit the same bytes once more: {RESUBMIT}"
 
 Progress = Callable[[int, int], None]
 
@@ -70,3 +71,11 @@ class Notary(Protocol):
     def history(self) -> list[Submission]:
         """Return the last submissions, newest first as the notary gives them."""
         ...
+
+
+def age_text(seconds: float) -> str:
+    """Return a span of time for people: "12 min", "3 h 05 min", "2 d 4 h"."""
+    hours, minutes = divmod(max(0, int(seconds)) // 60, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from errors import Exit, Fault
+from release import submission as submissions
 from release.bridge import SOURCE as BRIDGE
 from release.files import sha256, write_atomic
 from release.pipeline import Advance, Needs, Step
@@ -86,6 +86,9 @@ def _build(job: Job, image: str) -> Build:
     from release import provenance as made
 
     rehearsal, epoch = job.config.rehearsal, job.version.epoch
+    # The run that built and submitted the image, whichever one finishes the release.
+    sent = submissions.read(job.places.submission)
+    run, when = (sent.run, sent.submitted) if sent else ({}, 0)
     return made.Build(
         parameters={
             "version": job.version.version,
@@ -95,10 +98,10 @@ def _build(job: Job, image: str) -> Build:
         },  # not the channel: a build may move from beta to everybody, its statements stay as they are
         environment={"python": job.python, "sourceDateEpoch": str(epoch), **tools("py2app", "dmgbuild")},
         resources=_resources(job),
-        builder=made.builder(os.environ, rehearsal=rehearsal),
-        invocation=made.invocation(os.environ, image),
+        builder=made.builder(run, rehearsal=rehearsal),
+        invocation=made.invocation(run, image),
         started=epoch if rehearsal else None,
-        finished=epoch if rehearsal else int(time.time()),
+        finished=epoch if rehearsal else when or int(time.time()),
     )
 
 

@@ -31,6 +31,7 @@ class Job:
     wait: bool = True
     force: frozenset[str] = field(default_factory=frozenset)
     allow_regression: bool = False
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:

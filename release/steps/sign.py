@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import platform
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from errors import Exit, Fault
-from release import verify_mac
+from release import submission as submissions
+from release import verify_mac, webhook, workflow
 from release.files import sha256, write_json
+from release.pending import pack
 from release.pipeline import Advance, Needs, Step
 from release.steps.job import Facts, Job, paths, tools
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from release.image.plan import ImagePlan
     from release.places import Places
     from release.version import Version
-    from signing.submission import Receipt
+    from signing.submission import Notary, Receipt
     from signing.verify import Report
 
 BUN = "Contents/Helpers/bun"
@@ -167,45 +170,62 @@ def _notarize_needs(job: Job) -> Needs:
 def _notarize_run(job: Job, advance: Advance) -> Facts:
     from signing.notary_wait import wait
 
-    places, notary, wanted = job.places, job.services.notary(), job.config.profile.notary
+    places, wanted, clock = job.places, job.config.profile.notary, job.services.clock
     digest = job.fact("sign-image", "sha256")
-    id = _submitted(job, digest)
-    if id is None:
-        receipt = notary.submit(
-            places.signed_image, on_created=lambda created: _remember(job, created), on_progress=advance
-        )
-        _remember(job, receipt, uploaded=True)
-        id = receipt.id
+    notary = job.services.notary(webhook=_webhook(job))
+    note = _submitted(job, digest) or _submit(job, notary, advance)
+    pending = pack(job, job.overrides)
+    workflow.pending(os.environ, pending, job.version)
     if not job.wait:
-        raise pending(id)
+        raise _undecided(note.id, pending)
     # The stand-in answers at once; Apple is asked with patience.
     first = 0.05 if job.config.rehearsal else 5.0
-    log = wait(notary, id, timeout=wanted.timeout_minutes * 60, sha256=digest, first=first)
+    log = wait(
+        notary,
+        note.id,
+        timeout=wanted.timeout_minutes * 60,
+        clock=clock,
+        sha256=digest,
+        first=first,
+        submitted=note.submitted or None,
+    )
     write_json(places.notary_log, dict(log.raw))
     warnings = [issue.text for issue in log.issues if issue.severity == "warning"]
-    note = f"Accepted, {len(warnings)} warning(s): {warnings[0]}" if warnings else "Accepted"
-    return {"id": id, "note": note}
+    text = f"Accepted, {len(warnings)} warning(s): {warnings[0]}" if warnings else "Accepted"
+    return {"id": note.id, "note": text}
 
 
-def _submitted(job: Job, digest: str) -> str | None:
-    """The id under which exactly these bytes are with Apple. They are never sent twice unless asked to."""
-    if {"notarize", "all"} & job.force or not job.places.submission.is_file():
+def _submit(job: Job, notary: Notary, advance: Advance) -> submissions.Note:
+    """Send the image, and remember that from the moment Apple has answered."""
+    path, now, run = job.places.submission, int(job.services.clock.now()), submissions.this_run(os.environ)
+
+    def remember(receipt: Receipt, *, uploaded: bool = False) -> None:
+        submissions.write(path, submissions.Note(receipt.id, receipt.sha256, now, uploaded, run))
+
+    receipt = notary.submit(job.places.signed_image, on_created=remember, on_progress=advance)
+    remember(receipt, uploaded=True)
+    return submissions.Note(receipt.id, receipt.sha256, now, True, run)
+
+
+def _submitted(job: Job, digest: str) -> submissions.Note | None:
+    """The submission by which these very bytes are with Apple. They are never sent twice unless asked to."""
+    if {"notarize", "all"} & job.force:
         return None
-    found = json.loads(job.places.submission.read_text("utf-8"))
-    # An id without its upload is of no use: the permission to upload went with the process that had it.
-    return str(found["id"]) if found["sha256"] == digest and found["uploaded"] else None
+    found = submissions.read(job.places.submission)
+    return found if found and found.sha256 == digest and found.uploaded else None
 
 
-def _remember(job: Job, receipt: Receipt, *, uploaded: bool = False) -> None:
-    note = {"id": receipt.id, "sha256": receipt.sha256, "uploaded": uploaded}
-    write_json(job.places.submission, note)
+def _webhook(job: Job) -> str | None:
+    token = job.services.webhook_token
+    return None if token is None else webhook.address(job.config, job.version, token, os.environ)
 
 
-def pending(submission: str) -> Fault:
+def _undecided(submission: str, pending: Path) -> Fault:
     """What ends a run with --no-wait: not a failure, but not a release either."""
     return Fault(
         f"submitted as {submission}; Apple is working on it",
-        cure="./invoke notarize.resume goes on when it is done",
+        where=pending,
+        cure="./invoke notarize.resume goes on when it is done; on another machine, --from this folder",
         status=Exit.PENDING,
     )
 

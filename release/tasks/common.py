@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit as Stop
 
-from errors import Exit, Fault
+from errors import PENDING_STATUSES, Exit, Fault
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,12 +31,27 @@ def guarded(body: Callable[..., None]) -> Callable[..., None]:
             body(*args, **kwargs)
         except Fault as fault:
             raise Stop(
-                mask(f"{'…' if fault.status == Exit.PENDING else '✗'} {fault}"), code=fault.status
+                mask(f"{'…' if fault.status in PENDING_STATUSES else '✗'} {fault}"), code=fault.status
             ) from None
         except KeyboardInterrupt:
             raise Stop("stopped; the next run goes on from here", code=Exit.INTERRUPTED) from None
 
     return run
+
+
+@contextmanager
+def told(accept_pending: bool) -> Iterator[None]:
+    """Put what stops a release into the job's summary; with `accept_pending`, to wait is no failure."""
+    from release import summary
+    from signing.secrets import mask
+
+    try:
+        yield
+    except Fault as fault:
+        summary.failed(fault, os.environ)
+        if accept_pending and fault.status in PENDING_STATUSES:
+            raise Stop(mask(f"… {fault}"), code=Exit.OK) from None
+        raise
 
 
 def console() -> Console:
