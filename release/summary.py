@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from errors import PENDING_STATUSES, Fault
 from release import workflow
-from release.report import NOT_CHECKED, files
+from release.report import files, not_checked
 
 if TYPE_CHECKING:
     from release.run import Done
@@ -73,7 +74,8 @@ def _checks(done: Done) -> list[str]:
         for row in rows
         if row["ok"] is None
     ]
-    return [*lines, *(f"- *not checked* {line}" for line in NOT_CHECKED[done.config.profile_name])]
+    unseen = not_checked(rehearsal=done.config.rehearsal, mac=sys.platform == "darwin")
+    return [*lines, *(f"- *not checked* {line}" for line in unseen)]
 
 
 def _plain(text: str) -> str:
