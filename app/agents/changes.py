@@ -6,7 +6,7 @@ from collections.abc import Iterator, MutableMapping, MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.agents.formats import edit, parse, plain
+from app.agents.formats import edit, parse, plain, read
 from app.agents.model import At, ConfigFile, Default, Drop, Fill, Head, Item, Own, Setting, Step, Take
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING", "__bool__": lambda self: False})()
@@ -30,7 +30,7 @@ class Observed:
 
 def observe(text: str | None, file: ConfigFile) -> Observed:
     """Look at a file's text, None where there is no file. Raises Unreadable, Unfit."""
-    root = parse(text or "", file.format, array=file.array).root
+    root = read(text or "", file.format, array=file.array)
     owned = [setting for setting in file.settings if isinstance(setting, Own | Take)]
     fresh = text is None or not text.strip()
     urls = (get(root, at) for at in file.urls)
@@ -245,7 +245,7 @@ def _differs(root: Any, setting: Setting, fresh: bool) -> list[str]:
 
 
 def _only_heads(text: str, file: ConfigFile) -> bool:
-    root = plain(parse(text, file.format, array=file.array).root)
+    root = read(text, file.format, array=file.array)
     heads = {setting.at[0] for setting in file.settings if isinstance(setting, Head)}
     return not root or (isinstance(root, dict) and set(root) <= heads)
 

@@ -7,15 +7,19 @@ and compared before anyone gets it.
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import io
 import re
+import tomllib
 from collections.abc import Callable, MutableMapping, MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.agents import jsonc, jsonc_writer, tables
+from app.agents.lines import differences, lines
 from app.agents.model import Format
+
+LONGEST = {"toml": 300_000, "yaml": 100_000}  # characters, for which the libraries take some seconds
 
 
 class Unreadable(ValueError):
@@ -32,6 +36,8 @@ class Tree:
 
 def parse(text: str, format: Format, *, array: bool = False) -> Tree:
     """Parse a text, an empty one as an empty table or list; raises Unreadable."""
+    if len(text) > LONGEST.get(format, len(text)):
+        raise Unreadable(f"it is longer than {LONGEST[format] // 1000} kB, too long to change safely")
     tree = {"json": _json, "toml": _toml, "yaml": _yaml}[format](text, array)
     kind: Any = MutableSequence if array else MutableMapping
     if not isinstance(tree.root, kind):
@@ -53,11 +59,21 @@ def edit(text: str, format: Format, change: Callable[[Any], None], *, array: boo
     if wanted == before:
         return text
     new = tree.render()
-    normal = new if format == "json" else parse(unix, format, array=array).render()
-    for candidate in (_merge(unix, normal, new), new):
+    candidates = [new]
+    if format == "yaml":  # the others' writers leave what they do not change as it stands
+        candidates.insert(0, _merge(unix, parse(unix, format, array=array).render(), new))
+    for candidate in candidates:
         if _reads_as(candidate, format, wanted, array=array):
             return _endings(text, candidate)
     raise Unreadable("it is written in a way that cannot be changed safely; change it by hand")
+
+
+def read(text: str, format: Format, *, array: bool = False) -> Any:
+    """Give what a text says as dicts, lists and scalars; raises Unreadable."""
+    if format == "toml":
+        with contextlib.suppress(ValueError):  # tomlkit, much slower, says better what is wrong
+            return tomllib.loads(text)
+    return plain(parse(text, format, array=array).root)
 
 
 def plain(value: Any) -> Any:
@@ -73,7 +89,7 @@ def plain(value: Any) -> Any:
 
 def _reads_as(text: str, format: Format, wanted: Any, *, array: bool) -> bool:
     try:
-        return bool(plain(parse(text, format, array=array).root) == wanted)
+        return bool(read(text, format, array=array) == wanted)
     except Unreadable:
         return False
 
@@ -155,8 +171,7 @@ def _offset(text: str) -> int:
 
 def _comments(text: str) -> str:
     """Give the comments of a YAML text in which nothing else is, or will be."""
-    lines = (line for line in text.splitlines() if line.lstrip().startswith("#"))
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in text.split("\n") if line.lstrip().startswith("#"))
 
 
 def _close_up(node: Any) -> None:
@@ -185,9 +200,9 @@ def _merge(text: str, normal: str, new: str) -> str:
     """Make the change from `normal` to `new` in `text`; `normal` is `text` as its library writes it."""
     if normal == text:
         return new
-    ours, base, wanted = (part.splitlines(keepends=True) for part in (text, normal, new))
+    ours, base, wanted = (lines(part) for part in (text, normal, new))
     kept: dict[int, str] = {}  # lines of `normal` that stand for a line of `text`
-    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, base, ours, autojunk=False).get_opcodes():
+    for tag, i1, i2, j1, j2 in differences(base, ours):
         if tag == "equal" or i2 - i1 == j2 - j1:
             kept.update(zip(range(i1, i2), ours[j1:j2], strict=True))
         elif i1 < i2:
@@ -196,7 +211,7 @@ def _merge(text: str, normal: str, new: str) -> str:
         elif i1 > 0:
             kept[i1 - 1] = kept[i1 - 1] + "".join(ours[j1:j2])
     result = []
-    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, base, wanted, autojunk=False).get_opcodes():
+    for tag, i1, i2, j1, j2 in differences(base, wanted):
         result += [kept[i] for i in range(i1, i2)] if tag == "equal" else wanted[j1:j2]
     return "".join(result)
 
@@ -205,12 +220,10 @@ def _endings(text: str, new: str) -> str:
     """Give `new`'s lines the ends that `text` has: those of the same lines, else those of most."""
     if "\r\n" not in text:
         return new
-    before, after = text.splitlines(keepends=True), new.splitlines(keepends=True)
+    before, after = lines(text), lines(new)
     common = "\r\n" if text.count("\r\n") * 2 >= text.count("\n") else "\n"
     plain_before = [_unix(line) for line in before]
     result = []
-    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(
-        None, plain_before, after, autojunk=False
-    ).get_opcodes():
+    for tag, i1, i2, j1, j2 in differences(plain_before, after):
         result += before[i1:i2] if tag == "equal" else [line.replace("\n", common) for line in after[j1:j2]]
     return "".join(result)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from app.agents.lines import lines
+
 _HEADER = re.compile(r"^[ \t]*\[")
 _NOTHING = re.compile(r"^[ \t]*(#.*)?$")
 
@@ -18,10 +20,10 @@ Path = tuple[str, ...]
 
 def replaced(text: str, before: Any, after: Any) -> str:
     """Give `text` less the tables that only `before` has, and with those that only `after` has at its end."""
-    lines = text.splitlines()
+    left = lines(text if text.endswith("\n") or not text else f"{text}\n")
     for path in _only_in(before, after):
-        lines = _cut(lines, path)
-    kept = "".join(f"{line}\n" for line in lines)
+        left = _cut(left, path)
+    kept = "".join(left)
     new = "\n".join(_written(path, after) for path in _only_in(after, before))
     return f"{kept}\n{new}" if kept and new else kept + new
 
@@ -36,28 +38,28 @@ def _only_in(one: Any, other: Any, path: Path = ()) -> Iterator[Path]:
                 yield (*path, key)
 
 
-def _cut(lines: list[str], path: Path) -> list[str]:
+def _cut(text: list[str], path: Path) -> list[str]:
     """Give the lines without a table and those below it, and without the blank line above each."""
     prefix = _header(path)[:-1]
     kept: list[str] = []
     index = 0
-    while index < len(lines):
-        header = re.sub(r"[ \t]", "", lines[index].partition("#")[0])
+    while index < len(text):
+        header = re.sub(r"\s", "", text[index].partition("#")[0])
         if header != f"{prefix}]" and not header.startswith(f"{prefix}."):
-            kept.append(lines[index])
+            kept.append(text[index])
             index += 1
             continue
         if kept and not kept[-1].strip():
             kept.pop()
-        index = _end(lines, index)
+        index = _end(text, index)
     return kept
 
 
-def _end(lines: list[str], start: int) -> int:
+def _end(text: list[str], start: int) -> int:
     """Give where a table's lines end: after its last key, so that comments before the next table stay."""
-    following = (index for index in range(start + 1, len(lines)) if _HEADER.match(lines[index]))
-    end = next(following, len(lines))
-    while end - 1 > start and _NOTHING.match(lines[end - 1]):
+    following = (index for index in range(start + 1, len(text)) if _HEADER.match(text[index]))
+    end = next(following, len(text))
+    while end - 1 > start and _NOTHING.match(text[end - 1]):
         end -= 1
     return end
 

@@ -60,6 +60,13 @@ def test_a_toml_table_comes_and_goes(text: str) -> None:
     assert left.rstrip("\n") == text.rstrip("\n")
 
 
+def test_characters_that_end_no_line_stay_within_theirs() -> None:
+    text = "# a\u2028# b\x85# c\na = 1"
+    installed = install(text, toml())
+    assert installed.startswith(f"{text}\n")
+    assert remove(installed, toml(), text) == f"{text}\n"
+
+
 def test_an_inline_table_is_added_to() -> None:
     text = 'model_providers = { acme = { name = "Acme" } }\n'
     installed = install(text, toml())
@@ -155,6 +162,8 @@ def test_lines_that_end_differently_keep_their_ends() -> None:
         ("yaml", "a: [1\nb: 2\n", "line 2"),
         ("yaml", "a: 1\na: 2\n", "duplicate key"),
         ("yaml", "- a\n", "a table of names is expected"),
+        ("toml", "a = 1\n" + "# x\n" * 75_000, "longer than 300 kB"),
+        ("yaml", "a: 1\n" + "# x\n" * 25_000, "longer than 100 kB"),
     ],
 )
 def test_mistakes_are_told_with_their_place(format: Any, text: str, where: str) -> None:
