@@ -19,6 +19,7 @@ log = logging.getLogger("app.keys")
 PATIENCE = 10.0  # seconds for a keychain to answer without asking anybody
 QUOTES = "\"'`“”‘’"
 WHERE = "copy it from Cursor's dashboard, under Integrations"
+DASHBOARD = "https://cursor.com/dashboard"
 
 
 @dataclass(frozen=True, slots=True)

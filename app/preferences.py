@@ -138,7 +138,11 @@ def check(changes: Mapping[str, Any]) -> None:
             raise AppError(f"there is no setting {name!r}", cure=f"there are {', '.join(NAMES)}")
     _, bad = _sort_out({name: value for name, value in changes.items() if value is not None})
     for name, why in bad.items():
-        raise AppError(f"{name} cannot be {changes[name]!r}", cure=why)
+        raise AppError(f"{name} cannot be {_shown(changes[name])}", cure=why)
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(repr, value)) if isinstance(value, list | tuple) else repr(value)
 
 
 def origin(text: str) -> str:

@@ -35,7 +35,10 @@ BACK = {"welcome": ("/app/welcome", "First steps")}
 
 @dataclass(frozen=True, slots=True)
 class AgentLine:
-    """An agent in a list: its state in a word, a tone and a sentence; `verb` is what to do next."""
+    """An agent in a list: its state in a word, a tone and a sentence; `verb` is what to do next.
+
+    `after` says what the user does in the agent now that it is set up.
+    """
 
     name: str
     title: str
@@ -44,6 +47,7 @@ class AgentLine:
     text: str
     verb: str
     here: bool
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ def line_of(view: AgentView) -> AgentLine:
         at_home(view.sentence),
         {"update": "Update", "install": "Set up", "look": "Details"}[verb],
         view.state != "not found",
+        view.after if view.state == "installed" else "",
     )
 
 
@@ -126,7 +131,6 @@ async def agent_page(request: Request, origin: str, status: int = 200, error: st
         status,
         section="agents",
         agent=line_of(view),
-        after=view.after if view.state == "installed" else "",
         website=view.website,
         changes=offers,
         can_undo="undo" in view.actions,

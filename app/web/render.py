@@ -11,6 +11,7 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from app.keys import DASHBOARD
 from app.server.state import state_of
 from app.version import command, version
 from app.web import words
@@ -49,7 +50,7 @@ SAID = {
     "removed": "Removed. The agent's other settings are as they were.",
     "undone": "The last change is undone.",
     "skipped": "Skipped. You can go on from the Status page at any time.",
-    "finished": "Everything is set up.",
+    "finished": "That was all. Agents can be set up at any time.",
     "asked": "The app looks for updates; it says what it finds.",
     "finder": "The folder is open in the Finder.",
 }
@@ -68,7 +69,7 @@ def environment() -> jinja2.Environment:
         auto_reload=False,
     )
     made.filters |= words.FILTERS
-    made.globals.update(links=LINKS, version=version(), command=command)
+    made.globals.update(links=LINKS, version=version(), command=command, dashboard=DASHBOARD)
     return made
 
 

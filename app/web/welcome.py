@@ -28,6 +28,7 @@ from app.web.render import page, said
 from app.web.words import sentence
 
 AT_FIRST = "new"
+DONE = 4  # the step after the last
 HELLO = "Say hello to a new user in one short sentence."
 OWN_AGENT = "first steps"
 PATIENCE = 60  # seconds
@@ -64,7 +65,7 @@ def welcome_page(
         request,
         "welcome",
         status,
-        step=setup_step(state),
+        step=DONE if any(agent.after for agent in agents) else setup_step(state),
         held=state.keys.held,
         hint=hint(state.keys.held.key),
         account=state.keys.account,

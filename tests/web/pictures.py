@@ -50,7 +50,7 @@ def live_in(home: Path, data: Path, config: Path) -> None:
 def _day(back: int) -> Day:
     """A day of somebody who works on weekdays, more or less."""
     date = datetime.date.today() - datetime.timedelta(days=back)
-    much = (0.08 if date.weekday() > 4 else 1.0) * (1.4 + math.sin(back * 1.3) + math.cos(back * 0.7) / 2)
+    much = (0.08 if date.weekday() > 4 else 1.0) * (1.6 + math.sin(back * 1.3) + math.cos(back * 0.7) / 2)
     requests = round(42 * much)
     return Day(requests, requests // 23, requests * 6100, requests * 840, round(requests * 0.0113, 6))
 

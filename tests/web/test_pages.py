@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from app.agents.here import service
 from app.cursor.client import RunFailed
 from app.errors import AppError
 from app.keychain import Held
@@ -41,6 +42,7 @@ def test_from_the_first_start_to_the_first_agent(pages: Pages, home: Path) -> No
     (home / ".config/opencode").mkdir(parents=True)
     first = pages.client.get("/app/")
     assert first.url.path == "/app/welcome"
+    assert 'href="https://cursor.com/dashboard"' in first.text
     key = pages.post("/app/key", key=f"  {KEY}\n", next="welcome")
     assert (key.status_code, key.url.path) == (200, "/app/welcome")
     assert "ada@example.com" in key.text and "…9876" in key.text
@@ -49,6 +51,11 @@ def test_from_the_first_start_to_the_first_agent(pages: Pages, home: Path) -> No
     assert "Set up OpenCode" in answered.text
     assert "Set up OpenCode" in pages.get("/app/welcome")  # it goes on where it was left
     assert "step 3 of 3" in pages.get("/app/")
+    assert "Everything is set up" not in pages.get("/app/welcome")
+    service("http://127.0.0.1:8787").install("opencode")
+    whole = pages.get("/app/welcome")
+    assert "Everything is set up" in whole and "choose a model of API for Cursor with /models" in whole
+    assert '<button class="primary">Finish' in whole
     done = pages.post("/app/welcome/done")
     assert done.url.path == "/app/"
     assert "step 3 of 3" not in pages.get("/app/")
