@@ -71,12 +71,12 @@ def _web_url(url: str) -> str:
         raise bad_url(f"image_url is longer than {MAX_URL} characters.")
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port  # a port out of range raises
+        host, port = parts.hostname, parts.port  # a port out of range raises
     except ValueError:
         raise bad_url("image_url is not a valid URL.") from None
     if parts.scheme not in ("http", "https"):
         raise bad_url("image_url must be a data URL or an http(s) URL.")
-    if not host or any(character <= " " or character == "\x7f" for character in url):
+    if not host or port == 0 or any(character <= " " or character == "\x7f" for character in url):
         raise bad_url("image_url is not a valid URL.")
     if parts.username is not None:
         raise bad_url("image_url must not carry a user name.")

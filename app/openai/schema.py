@@ -6,18 +6,17 @@ not checked, and neither is a `pattern` that could take long on a long text.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
+
+from app.openai import patterns
 
 DEEPEST = 120  # levels of schema and value; also what ends a $ref that leads to itself
 # Schemas applied to values until checking ends, since alternatives that nest double each time: some to begin
 # with, some for each value within the value, and never more than the last.
-STEPS, STEPS_EACH, MOST_STEPS = 5_000, 50, 300_000
-PATTERN_TEXT = 512  # characters of the longest text a pattern is tried on
-PATTERN_REPEATS = 4
+STEPS, STEPS_EACH, MOST_STEPS = 5_000, 100, 300_000
+WAYS_A_STEP = 50  # ways of looking for a pattern that take about as long as a step
 
 Problems = Iterator[str]
 Schema = Mapping[str, Any]
@@ -46,7 +45,7 @@ def _size(value: Any) -> int:
 def _check(value: Any, schema: Any, walk: Walk, where: str, depth: int) -> Problems:
     if schema is False:
         yield f"{where} is not allowed"
-    if not isinstance(schema, dict) or walk.left == 0:
+    if not isinstance(schema, dict) or walk.left <= 0:
         return
     walk.left -= 1
     if depth == 0:
@@ -68,7 +67,7 @@ def _is(value: Any, kind: object) -> bool:
         case "boolean":
             return isinstance(value, bool)
         case "integer":
-            return _number(value) and float(value).is_integer()
+            return _number(value) and bool(value % 1 == 0)
         case "number":
             return _number(value)
         case "string" | "array" | "object":
@@ -114,12 +113,16 @@ def _object(value: Any, schema: Schema, walk: Walk, where: str, depth: int) -> P
     if not isinstance(value, dict):
         return
     named = _mapping(schema.get("properties"))
-    patterns = _mapping(schema.get("patternProperties"))
+    by_pattern = _mapping(schema.get("patternProperties"))
     for name, item in value.items():
         inner = f"{where}.{name[:60]}"
-        matching = [part for pattern, part in patterns.items() if _matches(pattern, name)]
-        schemas = [named[name], *matching] if name in named else matching
-        for part in schemas or [schema.get("additionalProperties", True)]:
+        found = {pattern: _found(pattern, name, walk) for pattern in by_pattern}
+        parts = [by_pattern[pattern] for pattern, fits in found.items() if fits]
+        if name in named:
+            parts.insert(0, named[name])
+        elif not parts and None not in found.values():
+            parts = [schema.get("additionalProperties", True)]
+        for part in parts:
             yield from _check(item, part, walk, inner, depth)
 
 
@@ -220,32 +223,23 @@ def _multiple(value: float, step: float) -> bool:
         return True
     if isinstance(value, int) and isinstance(step, int):
         return value % step == 0
-    share = value / step
+    try:
+        share = value / step
+    except OverflowError:  # a whole number that no fraction is near enough to
+        return True
     return abs(share - round(share)) < 1e-9 if abs(share) < 1e15 else True
 
 
 def _pattern(value: Any, schema: Schema, walk: Walk, where: str, depth: int) -> Problems:
     pattern = schema["pattern"]
-    if isinstance(value, str) and isinstance(pattern, str) and not _matches(pattern, value):
+    if isinstance(value, str) and isinstance(pattern, str) and _found(pattern, value, walk) is False:
         yield f"{where} must match the pattern {pattern[:100]}"
 
 
-def _matches(pattern: str, text: str) -> bool:
-    compiled = _compiled(pattern)
-    return compiled is None or len(text) > PATTERN_TEXT or compiled.search(text) is not None
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Compile, or None for what could take exponential time: a repeated group, a reference, many repeats."""
-    plain = re.sub(r"\\\\", "", pattern)
-    repeats = len(re.findall(r"(?<!\\)[*+]|\{\d+,\d*\}", plain))
-    if len(pattern) > 1000 or repeats > PATTERN_REPEATS or re.search(r"(?<!\\)\)[*+{]|\\[1-9k]|\(\?P", plain):
-        return None
-    try:
-        return re.compile(pattern)
-    except (re.error, RecursionError, OverflowError):
-        return None
+def _found(pattern: str, text: str, walk: Walk) -> bool | None:
+    found, ways = patterns.found(pattern, text)
+    walk.left -= int(ways / WAYS_A_STEP) + len(pattern) // 2  # to read it takes time, too
+    return found
 
 
 Check = Callable[[Any, Schema, Walk, str, int], Problems]

@@ -96,6 +96,7 @@ def test_a_picture_of_a_megabyte_and_not_a_byte_more(app: App) -> None:
         ("http://", "image_url"),
         ("http://[::1", "image_url"),
         ("http://a:99999/", "image_url"),
+        ("http://a:0/", "image_url"),
         ("http://user:pass@example.org/", "image_url"),
         ("http://a/\r\nHost: b", "image_url"),
         ("https://" + "a" * 9000, "image_url"),
@@ -306,6 +307,14 @@ def test_not_more_than_one_correction(app: App, stream: bool) -> None:
     assert answer.json()["error"]["code"] == "invalid_model_output"
     assert answer.headers["x-should-retry"] == "false"
     assert len(app.bridge.prompts) == 2
+
+
+@pytest.mark.parametrize("depth", [120, 600, 950, 2000])
+def test_json_of_any_depth_is_no_trouble(app: App, depth: int) -> None:
+    text = "[" * depth + "]" * depth
+    scripts(app, text, text)
+    format = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+    assert chat(app, response_format=format).json()["error"]["code"] == "invalid_model_output"
 
 
 def test_json_streams_in_one_piece_after_the_check(app: App) -> None:

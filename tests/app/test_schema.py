@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.openai import patterns
 from app.openai.formats import Format, fault, unfenced
 from app.openai.limits import Cutter, Limits
 from app.openai.schema import problem
@@ -99,6 +100,13 @@ def test_a_schema_that_contains_itself() -> None:
         {"pattern": "(a+)+$"},
         {"pattern": "(a|a)*b"},
         {"pattern": "a*a*a*a*a*a*a*b"},
+        {"pattern": "a*a*a*a*b"},
+        {"pattern": "^a*a*a*$"},
+        {"pattern": "a?" * 40 + "a" * 401},
+        {"pattern": "a{0,9}" * 40 + "b"},
+        {"pattern": "(?i)[\\x00-\U0010ffff]{9}b"},
+        {"allOf": [{"pattern": f"(?!a{{1,{index}}}b)^a*a*" + "c?" * 3} for index in range(1, 500)]},
+        {"allOf": [{"pattern": f"^a|{index}" + "c" * 900} for index in range(5000)]},
         {"pattern": "(?:a{1,50}){1,50}b"},
         {"pattern": "("},
         {"pattern": "[" * 5000},
@@ -124,6 +132,44 @@ def test_no_schema_keeps_the_server_busy(schema: Any) -> None:
 )
 def test_problems_say_where(value: Any, schema: Any, words: str) -> None:
     assert problem(value, schema) == words
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        (r"^[^@\s]+@[^@\s]+\.[a-z]{2,}$", "somebody.with.a.long.name@department.example.org", True),
+        (r"^[^@\s]+@[^@\s]+\.[a-z]{2,}$", "somebody.with.a.long.name@department", False),
+        (r"^\d{4}-\d{2}-\d{2}$", "2026-11-28", True),
+        (r"\\1[)*?]", "\\1*", True),
+        (r"(one|two)?three{1,3}", "twothreee", True),
+        ("x", "x" * 100_000, True),
+        ("a*a*a*b", "a" * 400, None),
+        ("(ab)+", "ab", None),
+        (r"(a)\1", "aa", None),
+        ("(", "(", None),
+    ],
+)
+def test_patterns_that_can_be_looked_for(pattern: str, text: str, expected: bool | None) -> None:
+    assert patterns.found(pattern, text)[0] is expected
+
+
+def test_a_pattern_nobody_can_look_for_speaks_against_nothing() -> None:
+    schema = {"patternProperties": {"(x+)+": {"type": "string"}}, "additionalProperties": False}
+    assert problem({"y": 1}, schema) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "good"),
+    [
+        ("1" + "0" * 400, {"type": "integer"}, True),
+        ("1" + "0" * 400, {"multipleOf": 0.1}, True),
+        ("1" + "0" * 400, {"maximum": 1.5}, False),
+        ("1" + "0" * 400, {"multipleOf": 3}, False),
+        ("[" * 900 + "]" * 900, {"type": "array"}, True),
+    ],
+)
+def test_values_of_unusual_size(text: str, schema: Any, good: bool) -> None:
+    assert (fault(Format("json_schema", schema, "value"), text) is None) is good
 
 
 @pytest.mark.parametrize(
