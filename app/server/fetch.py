@@ -9,6 +9,7 @@ up on their own. All of it is bounded in time and size.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import ssl
@@ -31,9 +32,11 @@ CHUNK = 65_536
 AT_ONCE = 4  # addresses of a name that are tried
 PORTS = {"http": 80, "https": 443}
 HEADERS = "Accept: image/png, image/jpeg\r\nAccept-Encoding: identity\r\nConnection: close"
-# What is_global lets through and still may lead inside: 6to4, Teredo and NAT64 carry an IPv4 address.
+# What is_global lets through and still may lead inside: 6to4, Teredo, NAT64 and older ways to carry an IPv4
+# address in an IPv6 one.
 CARRIERS = [
-    ipaddress.ip_network(text) for text in ("2002::/16", "2001::/32", "64:ff9b::/96", "64:ff9b:1::/48")
+    ipaddress.ip_network(text)
+    for text in ("2002::/16", "2001::/32", "64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")
 ]
 
 Allowed = Callable[[str], bool]
@@ -47,7 +50,9 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
-    if isinstance(found, ipaddress.IPv6Address) and any(found in network for network in CARRIERS):
+    if isinstance(found, ipaddress.IPv6Address) and (
+        found.is_site_local or any(found in network for network in CARRIERS)
+    ):
         return False
     return found.is_global and not found.is_multicast
 
@@ -68,11 +73,17 @@ async def _follow(url: str, allowed: Allowed) -> bytes:
             if answer.status != 200:
                 raise bad_url(f"The image could not be fetched: its server answered {answer.status}.")
             return bytes(answer.body)
-        following = read_url(urljoin(url, answer.location))
-        if not isinstance(following, Remote):
-            raise bad_url("The image's server redirects to something else than a URL.")
-        url = following.url
+        url = _following(url, answer.location)
     raise bad_url("The image's server redirects too often.")
+
+
+def _following(url: str, location: str) -> str:
+    """Give the URL that `url` redirects to."""
+    with contextlib.suppress(ValueError):
+        found = read_url(urljoin(url, location))
+        if isinstance(found, Remote):
+            return found.url
+    raise bad_url("The image's server redirects to something else than a URL.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
         "127.0.0.1", "127.8.9.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
         "100.64.0.1", "0.0.0.0", "255.255.255.255", "224.0.0.1", "192.0.2.1", "198.18.0.1", "240.0.0.1",
         "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1",
-        "::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "2001:db8::1", "2001:0:1::1", "nonsense",
-        "",
+        "::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "2001:db8::1", "2001:0:1::1", "::127.0.0.1",
+        "::ffff:0:127.0.0.1", "fec0::1", "nonsense", "",
     ],
 )  # fmt: skip
 async def test_not_public(address: str) -> None:
@@ -113,6 +113,7 @@ async def test_a_picture_that_ends_with_the_connection() -> None:
         (answer(b"", "302 Found"), "to nowhere"),
         (answer(b"", "302 Found", "Location: file:///etc/passwd"), "http"),
         (answer(b"", "302 Found", "Location: data:image/png;base64,aGk="), "neither|something else"),
+        (answer(b"", "302 Found", "Location: http://[::1"), "something else"),
         (answer(b"", "302 Found", "Location: /again"), "too often"),
     ],
 )
