@@ -123,11 +123,11 @@ def pictures(c: Context, app: bool = False) -> None:
         console().print(f"drew {path}", highlight=False)
 
 
-@task(help={"port": "where to listen on 127.0.0.1"})
+@task(help={"port": "where to listen on 127.0.0.1, if not as set (8787)"})
 @guarded
-def serve(c: Context, port: int = 8787) -> None:
-    """Run the app from source, with the pinned Bun and a freshly built bridge. Needs CURSOR_API_KEY."""
-    _app("serve", "--port", str(port))
+def serve(c: Context, port: str = "") -> None:
+    """Run the app from source, with the pinned Bun and a freshly built bridge."""
+    _app("serve", *(["--port", port] if port else []))
 
 
 @task(name="run", default=True)
@@ -140,14 +140,13 @@ def bridge_run(c: Context) -> None:
 def _app(*words: str) -> None:
     """Become the app, with the pinned Bun and a freshly built bridge."""
     from commands import Subprocess
-    from release.bridge import build, bun, htmx
+    from release.bridge import build, htmx
 
     runner = Subprocess()
     build(ROOT, runner)
     htmx(ROOT, runner)
-    environment = {"CURSOR_SDK_BRIDGE_RUNTIME": str(bun(ROOT, runner)), **os.environ}
     os.chdir(ROOT)
-    os.execve(sys.executable, [sys.executable, "-m", "app", *words], environment)  # noqa: S606  # it gets signals itself
+    os.execv(sys.executable, [sys.executable, "-m", "app", *words])  # noqa: S606  # it gets signals itself
 
 
 @task(help={"only": "pytest's -k", "fast": "leave out what builds or boots something real"})

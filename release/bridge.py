@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from commands import Runner
@@ -9,16 +10,25 @@ from release import config, inputs
 from release.bundle.bridge import build_bridge
 
 SOURCE = Path("app/bridge")
-BUILT = Path("build/bridge.js")  # where the app looks when it isn't packaged
+BUILT = Path("build/bridge.js")  # where the app looks when it isn't packaged, for the bridge and its Bun
 HTMX = Path("build/htmx.min.js")  # the same, for its pages
 
 
 def build(root: Path, runner: Runner) -> Path:
-    """Build the bridge from the pinned packages; give its path, relative to the checkout."""
+    """Build the bridge from the pinned packages, and put Bun beside it; give its path, relative to `root`."""
     modules = inputs.bridge_modules(inputs.Cache(), root / SOURCE, runner=runner)
     (root / BUILT).parent.mkdir(exist_ok=True)
-    build_bridge(root / SOURCE, modules, bun(root, runner), root / BUILT, runner=runner)
+    program = bun(root, runner)
+    build_bridge(root / SOURCE, modules, program, root / BUILT, runner=runner)
+    link((root / BUILT).with_name("bun"), program)
     return BUILT
+
+
+def link(path: Path, target: Path) -> None:
+    """Have `path` lead to `target`, whatever it was before."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.symlink_to(target)
+    temporary.replace(path)
 
 
 def bun(root: Path, runner: Runner) -> Path:

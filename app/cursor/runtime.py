@@ -1,4 +1,4 @@
-"""What the bridge runs in: Bun from the bundle, else Bun on PATH, else a Node that is new enough."""
+"""What the bridge runs in: Bun from the bundle or beside the bridge, else on PATH, else a Node new enough."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Literal
 from app.settings import Settings
 
 Kind = Literal["bun", "node"]
-Origin = Literal["bundled", "configured", "path"]
+Origin = Literal["bundled", "configured", "beside", "path"]
 
 OLDEST_NODE = (22, 13)
 # Without these Bun installs missing packages from the network at run time, and reads .env files.
@@ -69,7 +69,7 @@ def find(settings: Settings, *, ask: Ask = ask_version, which: Which = shutil.wh
     if not bridge_js.is_file():
         return Missing((f"{bridge_js} does not exist; `./invoke bridge.build` makes it",))
     reasons: list[str] = []
-    for kind, program, origin in _candidates(settings, which):
+    for kind, program, origin in _candidates(settings, bridge_js, which):
         version = ask(program)
         problem = _problem(kind, version)
         if problem is None and version is not None:
@@ -87,7 +87,7 @@ def find_bridge(settings: Settings) -> Path:
     return Path(__file__).resolve().parents[2] / "build" / BRIDGE_JS
 
 
-def _candidates(settings: Settings, which: Which) -> Iterator[tuple[Kind, Path, Origin]]:
+def _candidates(settings: Settings, bridge_js: Path, which: Which) -> Iterator[tuple[Kind, Path, Origin]]:
     if settings.runtime is not None:
         yield ("node" if settings.runtime.name.startswith("node") else "bun"), settings.runtime, "configured"
         return
@@ -95,6 +95,9 @@ def _candidates(settings: Settings, which: Which) -> Iterator[tuple[Kind, Path, 
         bundled = settings.resource_dir.parent / "Helpers" / "bun"
         if os.access(bundled, os.X_OK):
             yield "bun", bundled, "bundled"
+    beside = bridge_js.with_name("bun")
+    if os.access(beside, os.X_OK):
+        yield "bun", beside, "beside"
     for kind in ("bun", "node"):
         found = which(kind)
         if found is not None:

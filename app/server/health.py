@@ -44,7 +44,7 @@ def status(bridge: Bridge, held: Held) -> str:
 
 
 def bridge(bridge: Bridge) -> dict[str, Any]:
-    """Say what the bridge runs in (`path`: bundled, configured or path), behind which wall, and how it is."""
+    """Say what the bridge runs in (`path`: app.cursor.runtime.Origin), behind which wall, and how it is."""
     runtime = bridge.runtime
     return {
         "state": bridge.state,

@@ -11,7 +11,12 @@ from app.server.state import State
 
 Tone = Literal["good", "warn", "bad", "calm", "passing"]
 RUNTIMES = {"bun": "Bun", "node": "Node"}
-ORIGINS = {"bundled": "part of the app", "configured": "as configured", "path": "found on this machine"}
+ORIGINS = {
+    "bundled": "part of the app",
+    "configured": "as configured",
+    "beside": "found beside the bridge",
+    "path": "found on this machine",
+}
 
 
 @dataclass(frozen=True, slots=True)

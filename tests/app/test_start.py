@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import plistlib
 import socket
@@ -18,6 +19,7 @@ from app.errors import AppError
 from app.server.serve import FURTHER_PORTS, listen
 from app.settings import Settings, default_data_dir, from_environment
 from app.version import FROM_SOURCE, command, read_version
+from release.bridge import link
 from tests.app.conftest import ROOT
 
 
@@ -118,6 +120,21 @@ def test_a_bundled_bun_that_does_not_run_is_passed_over(bundled: Settings) -> No
     found = find(bundled, ask=lambda program: answers.get(str(program)), which=everywhere)
     assert isinstance(found, Runtime)
     assert (found.kind, found.origin) == ("bun", "path")
+
+
+def test_from_source_it_is_the_bun_beside_the_bridge(tmp_path: Path) -> None:
+    """`./invoke serve` leaves it there, so that `python -m app` needs none on PATH."""
+    settings = Settings(data_dir=tmp_path / "data", bridge_js=tmp_path / "bridge.js")
+    for name in ("bridge.js", "pinned"):
+        (tmp_path / name).touch(mode=0o755)
+    for _ in range(2):
+        link(tmp_path / "bun", tmp_path / "pinned")
+    found = find(settings, ask=lambda program: "1.4.5", which=everywhere)
+    assert isinstance(found, Runtime)
+    assert (found.kind, found.origin, found.program) == ("bun", "beside", tmp_path / "bun")
+    configured = find(dataclasses.replace(settings, runtime=tmp_path / "mine"), ask=lambda program: "1.4.5")
+    assert isinstance(configured, Runtime)
+    assert configured.origin == "configured"
 
 
 @pytest.mark.parametrize(
