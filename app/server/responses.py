@@ -16,13 +16,13 @@ from app.cursor.client import RunFailed, ToolCalls
 from app.cursor.conversation import Prompt, ToolCall, Turn
 from app.openai import sse
 from app.openai.completion import stream_error
-from app.openai.errors import ApiError, invalid
+from app.openai.errors import ApiError, invalid, unsupported
 from app.openai.messages import Message
 from app.openai.response_events import Growing
 from app.openai.responses import ResponseRequest, parse
 from app.openai.usage import responses_usage, tokens
 from app.server.answers import Json
-from app.server.asking import make_prompt, read_body, session_of
+from app.server.asking import make_prompt, read_body, require_model, session_of
 from app.server.chat import continued
 from app.server.presence import EventStream, unless_left
 from app.server.runs import End, Piece, Pieces, api_error, characters, collect, play, typed
@@ -143,6 +143,8 @@ async def answer_kept(request: HttpRequest) -> Response:
     """Answer GET and DELETE /v1/responses/{id}."""
     id, store = request.path_params["id"], state_of(request).responses
     if request.method != "DELETE":
+        if request.query_params.get("stream", "false") != "false":
+            raise unsupported("A response that is kept is not streamed again.", "stream")
         return Json(store.get(id).body)
     store.delete(id)
     return Json({"id": id, "object": "response", "deleted": True})
@@ -191,6 +193,7 @@ async def count(request: HttpRequest) -> Response:
     """Answer POST /v1/responses/input_tokens with an estimate; pictures are not counted."""
     state = state_of(request)
     asked = parse(await read_body(request), tools=state.settings.responses_tools, counting=True)
+    require_model(asked.asked.model)
     previous = state.responses.get(asked.previous, "previous_response_id") if asked.previous else None
     before = previous.turns if previous else ()
     told: tuple[Turn | Message, ...] = (

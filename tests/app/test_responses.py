@@ -129,6 +129,8 @@ def test_what_is_not_stored_is_gone(app: App) -> None:
     assert app.bridge.prompts[1].session is None
     assert app.client.get(f"/v1/responses/{lost['id']}").status_code == 404
     assert app.client.head(f"/v1/responses/{kept}").status_code == 200
+    again = app.client.get(f"/v1/responses/{kept}", params={"stream": "true"}).json()
+    assert again["error"]["code"] == "unsupported_parameter"
     assert app.client.delete(f"/v1/responses/{kept}").json() == {
         "id": kept,
         "object": "response",
@@ -175,6 +177,7 @@ def test_input_tokens(app: App) -> None:
     after = app.client.post(url, json={"input": "x" * 4, "previous_response_id": first["id"]}).json()
     assert after["input_tokens"] == 6  # "xxxxxxxx", "Hello there", "xxxx"
     assert app.client.post(url, json={}).json()["input_tokens"] == 1
+    assert app.client.post(url, json={"model": "gpt-5"}).status_code == 404
     assert len(app.bridge.prompts) == 1
 
 

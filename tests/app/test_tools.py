@@ -13,6 +13,7 @@ import pytest
 from app.cursor.client import Bridge, Prompt, RunFailed, Text, ToolCall, Turn
 from app.cursor.conversation import Image
 from app.cursor.frames import Tokens
+from app.cursor.models import COMPOSER_FAST
 from app.settings import Settings
 from tests.app.bridges import WEATHER, answered, asking, called, collect, pid, running, until
 from tests.app.test_clients import PNG
@@ -173,6 +174,16 @@ async def test_a_picture_behind_the_results_belongs_to_them(real: Settings, curs
     assert [PNG in reply.data for reply in run.replies] == [False, True]
 
 
+async def test_results_for_another_model_start_a_run_of_that(real: Settings, cursor: CursorStandIn) -> None:
+    """It is what the answer says it is of, and what it is priced as."""
+    async with running(real) as bridge:
+        _, calls = await called(bridge, weather())
+        prompt = answered(asking("How is it?"), calls, ["sunny"])
+        assert (await collect(bridge, prompt, model=COMPOSER_FAST))[0] == "Hello from the stand-in"
+        await until(lambda: cursor.runs[0].client_left, 1)
+    assert [run.params for run in cursor.runs] == [{"fast": "false"}, {"fast": "true"}]
+
+
 async def test_another_key_gets_nothing_of_a_suspended_run(real: Settings, cursor: CursorStandIn) -> None:
     async with running(real) as bridge:
         _, calls = await called(bridge, weather())
@@ -233,4 +244,4 @@ async def test_a_run_that_is_stopped_before_its_calls_are_told(real: Settings, c
         with pytest.raises(RunFailed) as caught:
             await called(bridge, weather("for=Paris,Rome gap=4"))
         assert caught.value.kind == "timeout"
-        await until(lambda: cursor.runs[0].client_left, 1)
+        await until(lambda: cursor.runs and cursor.runs[0].client_left)

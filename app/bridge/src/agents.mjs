@@ -20,7 +20,11 @@ function workspace() {
 }
 
 const cwd = workspace();
-const owner = ({ key, model, params = [], session }) => JSON.stringify([key, model, params, session ?? null]);
+const selected = ({ key, model, params = [] }) => JSON.stringify([key, model, params]);
+const owner = (request) => JSON.stringify([selected(request), request.session ?? null]);
+
+/** Whether two requests are of one key for one model. */
+export const alike = (one, other) => selected(one) === selected(other);
 
 const resting = new Set(); // oldest first: {agent, owner, seen, since}
 

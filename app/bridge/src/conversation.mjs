@@ -65,6 +65,6 @@ export function results(turns) {
   const only = given.every(({ role }) => role === 'tool') && behind.every(({ role, images }) => role === 'user' && images?.length);
   if (count === 0 || !only) return [];
   const last = given.pop();
-  const text = [last.text, ...behind.map((turn) => turn.text)].join('\n\n');
+  const text = [last, ...behind].flatMap((turn) => turn.text || []).join('\n\n');
   return [...given, { ...last, text, images: [last, ...behind].flatMap(({ images = [] }) => images) }];
 }

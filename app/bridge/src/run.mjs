@@ -69,7 +69,7 @@ export class Run {
     const found = results(request.turns.slice(asked + 1));
     const waiting = new Set(this.#calls.told());
     const named = request.turns[asked]?.calls ?? [];
-    if (this.#over || request.model !== this.#request.model || !named.length || !named.every(({ id }) => waiting.has(id))) return false;
+    if (this.#over || !agents.alike(request, this.#request) || !named.length || !named.every(({ id }) => waiting.has(id))) return false;
     if (!found.some(({ call_id }) => waiting.has(call_id))) return false;
     this.#silent = true;
     this.#resumed = true;
