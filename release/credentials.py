@@ -65,6 +65,10 @@ BESIDE: tuple[tuple[str, str, str], ...] = (
         "My Profile → API Tokens in Cloudflare's dashboard: edit Workers, R2 and D1",
     ),
 )
+# Settings that are kept where the secrets are, and may be shown.
+PUBLIC = frozenset(
+    ("signing.name", "signing.team_id", "sparkle.public_key", "publish.account", "publish.purge_zone")
+)
 _MADE = "made on the first run"
 
 

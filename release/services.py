@@ -389,7 +389,7 @@ class Services:
 
     def _value(self, text: str) -> str:
         """A setting that may be written as `env:NAME`."""
-        return secrets.read(text) if text.startswith("env:") else text
+        return secrets.read(text, public=True) if text.startswith("env:") else text
 
     def _secret(self, uri: str | None) -> str:
         if uri is None:

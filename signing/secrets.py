@@ -25,8 +25,17 @@ class SecretFault(Fault):
     status = Exit.SECRET
 
 
-def read(uri: str, *, environ: Mapping[str, str] | None = None, runner: Runner | None = None) -> str:
-    """The secret that `uri` names, without a trailing newline. Raises SecretFault."""
+def read(
+    uri: str,
+    *,
+    environ: Mapping[str, str] | None = None,
+    runner: Runner | None = None,
+    public: bool = False,
+) -> str:
+    """The secret that `uri` names, without a trailing newline. Raises SecretFault.
+
+    `public`: it is none (a team's id, a public key) and may be shown.
+    """
     scheme, _, name = uri.partition(":")
     environment = os.environ if environ is None else environ
     if scheme == "env" and name:
@@ -41,7 +50,7 @@ def read(uri: str, *, environ: Mapping[str, str] | None = None, runner: Runner |
             where=scheme + ":…" if scheme != uri else "…",
             cure="use env:NAME, file:PATH or keychain:SERVICE/ACCOUNT",
         )
-    return remember(value)
+    return value if public else remember(value)
 
 
 def present(uri: str, *, environ: Mapping[str, str] | None = None) -> bool | None:

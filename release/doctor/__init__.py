@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from commands import Runner
 from errors import Fault
+from release.credentials import PUBLIC
 from release.doctor import bucket, cloudflare, identity, keys, machine, notary, site, source
 from release.doctor.case import Case
 from release.doctor.check import Check, Diagnosis, Finding, NotChecked, Warn, examine
@@ -100,7 +101,7 @@ def _secret(case: Case, one: Credential) -> str:
 
     if one.missing:
         raise secrets.SecretFault(f"missing: {one.purpose}", cure=f"set {one.name}: {one.source}")
-    secrets.read(one.uri, environ=case.environ, runner=case.runner)
+    secrets.read(one.uri, environ=case.environ, runner=case.runner, public=one.key in PUBLIC)
     return one.purpose
 
 
