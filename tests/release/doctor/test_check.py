@@ -64,10 +64,17 @@ def test_those_who_ask_others_go_side_by_side_and_keep_their_order() -> None:
         together.wait()
         return "met"
 
+    def notes(name: str) -> Callable[[], str]:
+        def make() -> str:
+            order.append(name)
+            return name
+
+        return make
+
     checks = [
-        check(lambda: order.append("after") or "last", "after", phase="after"),
+        check(notes("after"), "after", phase="after"),
         *(check(waits, str(number), phase="asks") for number in range(3)),
-        check(lambda: order.append("here") or "first", "here"),
+        check(notes("here"), "here"),
     ]
     found = examine(checks)
     assert [one.name for one in found] == ["after", "0", "1", "2", "here"]

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 
 from appcast import history as memory
+from appcast.feed import Feed
 from appcast.history import Identity
 from errors import Exit
 from release.doctor import Diagnosis, checks, report
@@ -200,9 +201,7 @@ def published_by(world: World, folder: Path, identity: Identity) -> None:
     publish(side(world.bucket.store()), release)
 
 
-def release_feed(folder: Path) -> object:
-    from appcast.feed import Feed
-
+def release_feed(folder: Path) -> Feed:
     return Feed("API for Cursor", items=(publication(folder, "1").item,))
 
 

@@ -59,6 +59,7 @@ class World:
         version = Version("1.2.0", build, 0)
         home = places(config, version)
         with Routed(config, home, Subprocess(), 0) as services:
+            assert isinstance(services, Routed)
             services.world = self
             yield case_of(config, version, home, services, Subprocess(), clock=self.clock)
 
@@ -87,7 +88,7 @@ class Routed(Services):
         return session
 
     @property
-    def store(self) -> Store:  # type: ignore[override]
+    def store(self) -> Store:
         wanted = self.config.profile.publish
         made = S3Store(
             endpoint=wanted.endpoint or "",
