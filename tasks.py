@@ -161,10 +161,14 @@ def test(c: Context, only: str = "", fast: bool = False) -> None:
 @task
 @guarded
 def lint(c: Context) -> None:
-    """Check style and types: ruff, ruff format, mypy --strict."""
+    """Check style and types, and the workflows: ruff, ruff format, mypy --strict, actionlint, zizmor."""
+    from commands import Subprocess
+    from release.workflow_lint import lint as check
+
     python("ruff", "check", ".")
     python("ruff", "format", "--check", ".")
     python("mypy")
+    console().print(check(ROOT, Subprocess()))
 
 
 @task(help={"only": "run only the figures whose module has this name"})
