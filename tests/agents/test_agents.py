@@ -13,13 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents import programs, terminal
+from release import terminal
+from tests.agents import programs
 from tests.agents.conftest import Office
+from tests.agents.desk import PATIENCE
 from tests.app.test_clients import PNG
 
 pytestmark = [pytest.mark.release, pytest.mark.slow]
 
 TITLE = "OpenCode through API for Cursor (a stand-in for Composer)"
+COLUMNS = 92
 ANSWER = "Hello from the stand-in"
 Offices = Callable[..., Office]
 
@@ -52,9 +55,15 @@ def test_opencode(office: Offices) -> None:
     here.desk.set_up("opencode")
     here.cursor.backend.otherwise = "[[scenario:work steps=write,read,run file=first.txt word=harbour]]"
     ask = "Write the word harbour into first.txt, read it back, and show it with cat."
-    seen = terminal.record(here.desk, "opencode", "run", ask)
+    seen = terminal.record(
+        ["opencode", "run", ask],
+        cwd=here.desk.work,
+        columns=COLUMNS,
+        environment=here.desk.environment,
+        patience=PATIENCE,
+    )
     assert "It says: harbour" in terminal.plain(seen)
-    keep(terminal.draw(f'$ opencode run "{ask}"\r\n{seen}', TITLE))
+    keep(terminal.draw(f'$ opencode run "{ask}"\r\n{seen}', TITLE, COLUMNS))
     worked(here, here.desk.run("opencode", "run", "--continue", work(here.desk.work)))
     assert here.desk.status("opencode") == "installed"
     # It looks for its plugin's package at npm's registry at every start, and goes on without.
