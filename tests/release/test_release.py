@@ -9,10 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,76 +18,11 @@ from release.digests import content_digest
 from release.steps import STEPS
 from signing import eddsa
 from signing.verify import Report, verify_app, verify_image
+from tests.checkouts import Checkout
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = [step.name for step in STEPS]
 
 pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.xdist_group("release")]
-
-
-@dataclass
-class Checkout:
-    """A copy of the working tree with a history of its own, run with this environment's Python."""
-
-    root: Path
-
-    def argv(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "invoke", "release", *words]
-
-    def environment(self, **extra: str) -> dict[str, str]:
-        return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **extra}
-
-    def release(self, *words: str, status: int = 0, **extra: str) -> str:
-        done = subprocess.run(
-            self.argv(*words),
-            cwd=self.root,
-            env=self.environment(**extra),
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr, done.stderr
-        return done.stdout + done.stderr
-
-    @property
-    def current(self) -> Path:
-        return self.root / "dist" / "current"
-
-    def summary(self) -> dict[str, Any]:
-        data: dict[str, Any] = json.loads((self.current / "release.json").read_text())
-        return data
-
-    def ran(self) -> list[str]:
-        return [step["name"] for step in self.summary()["steps"] if step["status"] == "ran"]
-
-
-def copy_checkout(target: Path) -> Checkout:
-    names = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "-z", "-co", "--exclude-standard"], capture_output=True, check=True
-    ).stdout.decode()
-    for name in filter(None, names.split("\0")):
-        source = ROOT / name
-        if source.is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target / name, follow_symlinks=False)
-    git = ["git", "-C", str(target), "-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    when = {
-        **os.environ,
-        "GIT_COMMITTER_DATE": "2026-06-01T12:00:00Z",
-        "GIT_AUTHOR_DATE": "2026-06-01T12:00:00Z",
-    }
-    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "A state to release"]):
-        subprocess.run([*git, *words], check=True, env=when)
-    return Checkout(target)
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """One checkout with one finished release."""
-    made = copy_checkout(tmp_path_factory.mktemp("checkout"))
-    made.output = made.release()  # type: ignore[attr-defined]
-    yield made
 
 
 def test_a_fresh_checkout_is_released(checkout: Checkout) -> None:
@@ -113,7 +45,7 @@ def test_a_fresh_checkout_is_released(checkout: Checkout) -> None:
 
 
 def test_output_says_that_it_is_a_rehearsal_and_what_was_not_checked(checkout: Checkout) -> None:
-    output: str = checkout.output  # type: ignore[attr-defined]
+    output = checkout.output
     assert "rehearsal" in output
     assert "not checked" in output
 
@@ -127,7 +59,7 @@ def test_nothing_secret_is_left_behind(checkout: Checkout) -> None:
             assert (
                 b"PRIVATE KEY-----" not in data or path.suffix in (".py", ".pyc", "") or b"\nMI" not in data
             ), path
-    assert key not in checkout.output  # type: ignore[attr-defined]
+    assert key not in checkout.output
 
 
 def test_no_path_of_this_machine_is_shipped(checkout: Checkout) -> None:
@@ -170,7 +102,7 @@ def changed(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Che
     with (root / "app" / "version.py").open("a") as file:
         file.write("\nCHANGED = True\n")
     made = Checkout(root)
-    made.output = made.release()  # type: ignore[attr-defined]
+    made.output = made.release()
     return made
 
 

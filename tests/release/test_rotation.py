@@ -13,7 +13,7 @@ from appcast.feed import Feed
 from appcast.history import identities
 from errors import Exit
 from signing import eddsa
-from tests.release.test_release import Checkout, copy_checkout
+from tests.checkouts import Checkout, copy_checkout
 
 pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.xdist_group("release")]
 
