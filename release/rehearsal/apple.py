@@ -55,6 +55,7 @@ class AppleStandIn:
             behaviour=self._behaviour,
             counts=self._counts,
             now=now,
+            signer=self.signer,
         )
         self._uploads = Uploads(
             state / "objects", grant=self._submissions.grant, done=self._submissions.arrived, now=now

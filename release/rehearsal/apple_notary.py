@@ -19,7 +19,9 @@ from urllib.parse import unquote
 from uuid import UUID, uuid4
 
 from release.files import write_json
+from release.rehearsal import apple_webhook
 from release.rehearsal.apple_behaviour import Behaviour, Counts
+from release.rehearsal.apple_ca import Signer
 from release.rehearsal.apple_http import Request, Response, as_json, failure
 from release.rehearsal.apple_review import Review, Reviewer
 from release.rehearsal.apple_state import read_json
@@ -44,8 +46,10 @@ class Submissions:
         behaviour: Behaviour,
         counts: Counts,
         now: Callable[[], float],
+        signer: Signer,
     ) -> None:
-        """Keep what answers need. `uploads` is set once the bucket exists."""
+        """Keep what answers need. `uploads` is set once the bucket exists; `signer` signs webhooks."""
+        self._signer = signer
         self._folder, self._reviewer, self._tickets = folder, reviewer, tickets
         self._behaviour, self._counts, self._now = behaviour, counts, now
         self._lock = threading.RLock()
@@ -164,6 +168,21 @@ class Submissions:
             latest["review"], latest["verdict"] = asdict(review), verdict
             self._write(latest)
         self.uploads.discard(record["object"])  # judged: nobody asks for the bytes again
+        self._announce(latest)
+
+    def _announce(self, record: Record) -> None:
+        """Call those who asked for it, unless the script keeps the submission in progress for ever."""
+        if not record["webhooks"] or record["verdict"] == IN_PROGRESS:
+            return
+        data = apple_webhook.body(record["id"], record["created"], self._now(), self._signer)
+        with self._lock:  # what has been announced is decided, however often nobody asked before
+            decided = self._find(record["id"]) or record
+            decided["polls"] = max(decided["polls"], self._behaviour.polls + 1)
+            self._write(decided)
+        statuses = apple_webhook.post(record["webhooks"], data)
+        with self._lock:
+            told = self._find(record["id"]) or record
+            self._write({**told, "announced": statuses})
 
     def _judge(self, record: Record, upload: Path) -> Review:
         if record["uploaded"]["sha256"] != record["sha256"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -15,13 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from errors import Exit, Fault
 from release.rehearsal.apple import AppleStandIn
 from release.rehearsal.apple_behaviour import Behaviour
-from release.rehearsal.apple_http import Response, Server, as_json
+from release.rehearsal.apple_http import Request, Response, Server, as_json
 from release.rehearsal.apple_review import Review
 from release.rehearsal.apple_token import problem
 from signing.notary import (
@@ -37,6 +38,7 @@ from signing.notary import (
     token,
     wait,
 )
+from signing.notary_cures import cure_for
 from signing.notary_log import parse_log
 from signing.web import Web
 from tests.standins.clock import FakeClock
@@ -133,8 +135,107 @@ def test_a_name_and_a_webhook_travel_along(tmp_path: Path, archive: Path) -> Non
         notary.webhook = "http://127.0.0.1:1/hook"
         id = notary.submit(archive, name="Other.dmg").id
         kept = json.loads((apple.state / "submissions" / f"{id}.json").read_text())
+        apple._submissions.finish_reviews()
+        assert notary.status(id) == "Accepted"  # nobody listens there, and the verdict stands all the same
     assert kept["webhooks"] == ["http://127.0.0.1:1/hook"]
     assert kept["name"] == "Other.dmg"
+
+
+def test_the_webhook_is_called_when_all_is_decided(tmp_path: Path, archive: Path) -> None:
+    heard: list[tuple[str, bytes]] = []
+
+    def hear(request: Request) -> Response:
+        heard.append((request.path, request.body()))
+        return as_json({})
+
+    server = Server(hear)
+    with standing(tmp_path, polls=50) as (notary, apple, _):
+        notary.webhook = f"{server.url}/hook?build=7"
+        id = notary.submit(archive).id
+        apple._submissions.finish_reviews()
+        assert notary.status(id) == "Accepted"
+        key = apple.signer.certificate.public_key()
+    server.close()
+    [(path, body)] = heard
+    whole = json.loads(body)
+    assert (path, set(whole)) == ("/hook", {"payload", "signature", "cert_chain"})
+    payload = json.loads(whole["payload"])
+    assert set(payload) == {"completed_time", "event", "start_time", "submission_id", "team_id"}
+    assert (payload["event"], payload["submission_id"]) == ("processing-complete", id)
+    assert isinstance(key, rsa.RSAPublicKey)
+    signature = base64.b64decode(whole["signature"])
+    key.verify(signature, whole["payload"].encode(), padding.PKCS1v15(), hashes.SHA256())
+
+
+def test_one_that_stays_in_progress_is_announced_to_nobody(tmp_path: Path, archive: Path) -> None:
+    heard: list[str] = []
+
+    def hear(request: Request) -> Response:
+        heard.append(request.path)
+        return as_json({})
+
+    server = Server(hear)
+    with standing(tmp_path, verdict="In Progress") as (notary, apple, _):
+        notary.webhook = f"{server.url}/hook"
+        notary.submit(archive)
+        apple._submissions.finish_reviews()
+    server.close()
+    assert heard == []
+
+
+def test_one_that_is_stuck_is_told_with_its_age_and_what_to_do(tmp_path: Path, archive: Path) -> None:
+    with standing(tmp_path, polls=10**6) as (notary, _, clock):
+        id, sent = notary.submit(archive).id, clock.now()
+        with pytest.raises(NotaryFault) as early:
+            settle(notary, id, clock, timeout=45 * 60.0, submitted=sent)
+        for _ in range(3):  # three more machines, each with its own patience
+            with pytest.raises(NotaryFault) as late:
+                settle(notary, id, clock, timeout=45 * 60.0, submitted=sent)
+        assert len(notary.history()) == 1  # nothing was sent again
+    assert early.value.status is late.value.status is Exit.NOTARY_TIMEOUT
+    assert "resubmit" not in (early.value.cure or "")
+    assert "3 h 00 min after it was sent" in late.value.what
+    assert "stuck" in (late.value.cure or "")
+    assert "./invoke notarize.resume --resubmit" in (late.value.cure or "")
+
+
+def test_three_issues_each_with_its_file_and_a_cure(tmp_path: Path, archive: Path) -> None:
+    issues = (
+        Issue("error", "A.app/Contents/MacOS/tool", "The binary is not signed.", "arm64"),
+        Issue(
+            "error",
+            "A.app/Contents/Helpers/bun",
+            "The executable does not have the hardened runtime enabled.",
+        ),
+        Issue("error", "A.app/Contents/lib.dylib", "The signature does not include a secure timestamp."),
+    )
+    with standing(tmp_path, *issues) as (notary, _, clock), pytest.raises(NotaryFault) as caught:
+        settle(notary, notary.submit(archive).id, clock)
+    assert caught.value.status is Exit.NOTARY_INVALID
+    lines = caught.value.details[1:]
+    assert len(lines) == 6
+    for issue, said, cure in zip(issues, lines[::2], lines[1::2], strict=True):
+        assert issue.path in said and issue.message in said
+        assert cure.startswith("  → ")
+    assert "--force sign" in lines[1] and "runtime flag" in lines[3] and "timestamp_url" in lines[5]
+
+
+@pytest.mark.parametrize(
+    ("message", "cure"),
+    [
+        ("The binary is not signed with a valid Developer ID certificate.", "Developer ID Application"),
+        ("The signature of the binary is invalid.", "changed after it was signed"),
+        ("The executable requests the com.apple.security.get-task-allow entitlement.", "debugging"),
+        ("The binary uses an SDK older than the 10.9 SDK.", "newer build"),
+        ("The signature algorithm used is too weak.", "SHA-256"),
+        ("Package x.dmg has no signed executables or bundles. No tickets can be generated.", "no code"),
+        ("Team is not yet configured for notarization", "account holder"),
+        ("Something new.", None),
+    ],
+)
+def test_what_to_do_about_a_finding(message: str, cure: str | None) -> None:
+    found = cure_for(message)
+    assert found is None if cure is None else cure in (found or "")
 
 
 @pytest.mark.parametrize(
@@ -436,7 +537,7 @@ import os, sys, time
 from pathlib import Path
 from release.rehearsal.apple import AppleStandIn
 from release.rehearsal.apple_behaviour import Behaviour
-from release.rehearsal.apple_http import Response, Server, as_json
+from release.rehearsal.apple_http import Request, Response, Server, as_json
 from release.rehearsal.apple_review import Review
 from signing.notary import NotaryClient, wait
 from signing.notary_log import TicketContent
