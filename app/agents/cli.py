@@ -103,7 +103,8 @@ def _done(result: Result) -> None:
     _say(f"{result.title}: {words[result.action]}")
     for path in result.files:
         _say(f"  {path}")
-    _say(f"  the former contents are in {result.backup}")
+    if result.backup:
+        _say(f"  the former contents are in {result.backup}")
     if result.after:
         _say(result.after)
 

@@ -72,7 +72,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was done: the files changed, and where their former contents are (None: nothing was changed)."""
+    """What was done: the files changed, and where their former contents are (None: there were none)."""
 
     name: str
     title: str
@@ -231,9 +231,8 @@ class Service:
         if action == "remove":
             disk.remove_folders([Path(folder) for entry in backups.entries() for folder in entry.folders])
         paths = tuple(change.path for change in wanted)
-        return Result(
-            agent.name, agent.title, action, paths, backups.folder, agent.after if installed else ""
-        )
+        kept = backups.folder if any(change.before is not None for change in wanted) else None
+        return Result(agent.name, agent.title, action, paths, kept, agent.after if installed else "")
 
     def _former(self, backups: Backups, entry: Entry, index: int, force: bool) -> Change:
         saved = entry.files[index]

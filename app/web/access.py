@@ -32,7 +32,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from app.errors import AppError
+from app.files import cannot
 
 KEY_FILE = "pages.key"
 KEY_BYTES = 32
@@ -98,10 +98,7 @@ def load_key(data_dir: Path) -> bytes:
     try:
         return _read(path) or _make(path)
     except OSError as error:
-        raise AppError(
-            f"the pages' key cannot be kept in {path.parent}: {error.strerror}",
-            cure="make the folder writable for you",
-        ) from error
+        raise cannot("keep the pages' key in", path.parent, error) from error
 
 
 def _read(path: Path) -> bytes | None:
@@ -117,9 +114,9 @@ def _make(path: Path) -> bytes:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(f".{KEY_FILE}.{secrets.token_hex(8)}")
     made = secrets.token_bytes(KEY_BYTES)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(made)
     try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(made)
         path.hardlink_to(fresh)
     except FileExistsError:
         found = _read(path)

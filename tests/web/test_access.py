@@ -10,6 +10,7 @@ import pytest
 
 from app.errors import AppError
 from app.web.access import KEY_FILE, TICKET_LIFE, Access, link, load_key, ticket
+from tests.app.disks import on_a_disk
 from tests.web.conftest import ADDRESS, Pages
 
 NOW = 1_800_000_000.0
@@ -74,8 +75,30 @@ def test_many_at_once_get_the_same_key(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(AppError, match="cannot be kept"):
+    with pytest.raises(AppError, match="cannot keep the pages' key in"):
         load_key(tmp_path / "file" / "data")
+
+
+def test_a_full_disk_is_said_and_nothing_is_left_on_it(tmp_path: Path) -> None:
+    script = """
+import sys, pathlib
+from app.errors import AppError
+from app.web.access import load_key
+folder = pathlib.Path(sys.argv[1])
+with (folder / "fill").open("wb", buffering=0) as fill:
+    try:
+        while True: fill.write(bytes(1000))
+    except OSError: pass
+try: load_key(folder)
+except AppError as error: print(error)
+print([path.name for path in folder.iterdir()])
+"""
+    done = on_a_disk(tmp_path, "size=16k", script)
+    assert done.stdout.splitlines() == [
+        f"cannot keep the pages' key in {tmp_path}: No space left on device:"
+        " make room on the disk and try again; nothing was changed",
+        "['fill']",
+    ]
 
 
 def test_pages_that_cannot_be_shown_say_why(outside: Pages) -> None:
@@ -83,7 +106,7 @@ def test_pages_that_cannot_be_shown_say_why(outside: Pages) -> None:
     (folder / KEY_FILE).mkdir(parents=True)
     answer = outside.client.get("/app/")
     assert answer.status_code == 500
-    assert "key cannot be kept" in answer.text
+    assert "cannot keep the pages' key" in answer.text
     (folder / KEY_FILE).rmdir()
     assert outside.client.get("/app/").status_code == 403
 

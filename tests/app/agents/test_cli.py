@@ -41,10 +41,12 @@ def test_install_show_remove_and_undo(here: Path, capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert "pi: set up" in out
     assert "codex --profile cursorapi" in out
+    assert "former contents" not in out  # there were none
     assert "http://127.0.0.1:8787/v1" in (here / ".pi/agent/models.json").read_text()
     assert main(["agents", "install", "pi"]) == 0
     assert capsys.readouterr().out == "pi: nothing to change\n"
     assert main(["agents", "remove", "pi"]) == 0
+    assert "the former contents are in " in capsys.readouterr().out
     assert main(["agents", "undo", "pi"]) == 0
     assert (here / ".pi/agent/models.json").exists()
 
