@@ -317,6 +317,8 @@ def _reading(file: ConfigFile, work: Callable[P, T], *arguments: P.args, **named
         return work(*arguments, **named)
     except (Unreadable, Unfit) as fault:
         raise AppError(f"{file.path}: {fault}", cure="correct it there, then try again") from fault
+    except RecursionError:
+        raise AppError(f"{file.path}: nested too deeply", cure="correct it there, then try again") from None
 
 
 def _first_copies(run: list[Entry]) -> dict[str, Saved]:

@@ -85,6 +85,20 @@ def test_a_file_that_is_none_is_left_alone(
     assert files_of(home) == {CONFIG: data}
 
 
+@pytest.mark.parametrize(
+    ("name", "place", "begin"), [("codex", ".codex/config.toml", "a = "), ("aider", ".aider.conf.yml", "a: ")]
+)
+def test_what_is_nested_beyond_reason_is_told(
+    setup: Service, write: Write, name: str, place: str, begin: str
+) -> None:
+    path = write(place, begin + "[" * 2000 + "]" * 2000 + "\n")
+    view = setup.view(name)
+    assert (view.state, str(path) in view.sentence) == ("unreadable", True)
+    assert "nested too deeply" in view.sentence
+    with pytest.raises(AppError, match="nested too deeply"):
+        setup.install(name)
+
+
 def test_a_folder_in_the_place_of_a_file_is_told(home: Path, setup: Service) -> None:
     (home / CONFIG).mkdir(parents=True)
     with pytest.raises(AppError, match="is a folder"):
