@@ -31,6 +31,11 @@ def test_every_setting_is_named() -> None:
     assert {name for name in NAMES if f"`{name}`" not in PAGE} == set()
 
 
+def test_every_module_of_the_mac_is_named() -> None:
+    modules = {path.name for path in (ROOT / "app/macos").glob("*.py")} - {"__init__.py"}
+    assert {name for name in modules if f"| `{name}` |" not in PAGE} == set()
+
+
 def test_every_command_and_state_is_named() -> None:
     commands = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
     named = {name for name in commands.choices if re.search(rf"^\| `{name}\b", PAGE, re.M)}
