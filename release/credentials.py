@@ -17,6 +17,7 @@ from release.config import Config
 from release.identity import in_keychains, native
 from release.services import placed
 from signing import secrets
+from signing.eddsa_keys import full
 from signing.secrets import SecretFault
 
 _KEYS = "Users and Access → Integrations → App Store Connect API in App Store Connect"
@@ -76,7 +77,8 @@ _MADE = "made on the first run"
 class Credential:
     """One secret. `key` is its dotted key in release.toml, "" for one that no profile names.
 
-    `present` is None where only asking a keychain could tell. `needed`: by a release from this machine.
+    `address` is `uri` in full. `present` is None where only asking a keychain could tell. `needed`: by a
+    release from this machine.
     """
 
     key: str
@@ -85,6 +87,7 @@ class Credential:
     source: str
     needed: bool
     present: bool | None
+    address: str = ""
 
     @property
     def name(self) -> str:
@@ -98,16 +101,22 @@ class Credential:
 
 
 def credentials(
-    config: Config, *, natively: bool, environ: Mapping[str, str] | None = None, dist: Path | None = None
+    config: Config,
+    *,
+    natively: bool,
+    environ: Mapping[str, str] | None = None,
+    dist: Path | None = None,
+    runner: Runner | None = None,
 ) -> tuple[Credential, ...]:
     """Return the secrets of a profile, in the order of release.toml, then what only other tasks need.
 
-    `natively`: notarytool notarizes, with an Apple ID; else the notary's web API does, with its key.
+    `natively`: notarytool notarizes, with an Apple ID; else the notary's web API does, with its key. With a
+    `runner`, keychains are asked whether they have what is looked for there.
     """
     found = configuration.secrets_of(config)
     needed = needed_keys(config, natively=natively, environ=environ)
     rows = [
-        _credential(config, key, uri, key in needed, environ, dist or config.root / "dist")
+        _credential(config, key, uri, key in needed, environ, dist or config.root / "dist", runner)
         for key, uri in found.items()
     ]
     named = {one.name for one in rows}
@@ -153,13 +162,22 @@ def require(found: Sequence[Credential]) -> None:
 
 
 def _credential(
-    config: Config, key: str, uri: str, needed: bool, environ: Mapping[str, str] | None, dist: Path
+    config: Config,
+    key: str,
+    uri: str,
+    needed: bool,
+    environ: Mapping[str, str] | None,
+    dist: Path,
+    runner: Runner | None,
 ) -> Credential:
     purpose, source = ABOUT.get(key, ("", "see docs/release.md"))
     if config.rehearsal and key == "sparkle.private_key" and uri.startswith("file:"):
         needed, source = False, _MADE
-    present = secrets.present(placed(uri, config.root, dist), environ=environ)
-    return Credential(key, uri, purpose, source, needed, present)
+    address = placed(uri, config.root, dist)
+    if key.startswith("sparkle."):
+        address = full(address)
+    present = secrets.present(address, environ=environ, runner=runner)
+    return Credential(key, uri, purpose, source, needed, present, address)
 
 
 # loading them into GitHub

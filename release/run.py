@@ -5,23 +5,23 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from commands import Runner, Subprocess
 from errors import Exit, Fault
 from release import config as configuration
-from release import dispatch, doctor, workflow
+from release import dispatch, workflow
 from release import journal as journals
 from release import pending as pendings
 from release import version as versions
 from release.config import Config
 from release.digests import Digests
 from release.dispatch import Asked
-from release.doctor.case import Case
-from release.doctor.check import Diagnosis
 from release.files import point_link, write_json
 from release.journal import Journal
 from release.pipeline import Display, Outcome, Pipeline, Selection, check_selection, lock
@@ -33,6 +33,9 @@ from release.stop import stoppable
 from release.version import Git, Version
 from signing import eddsa
 from signing.clock import Clock
+
+if TYPE_CHECKING:
+    from release.doctor import Case, Diagnosis
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +164,10 @@ def _bring_up_to_date(
     digests = Digests(dist / ".digests.json")
     version, journal, home = choose(config, options, digests, runner, dist)
     with Services(config, home, runner, version.epoch, clock=clock) as services:
-        case = doctor.case_of(config, version, home, services, runner, asked=options.version)
-        ready = doctor.plan(case) if options.selection.dry_run else None
+        look = partial(_case, config, version, home, services, runner, options.version)
+        ready = _would_start(look()) if options.selection.dry_run else None
         if ready is None:
-            check_before(case, journal)
+            check_before(services, journal, look)
         force, regress = options.selection.force, options.allow_regression
         job = Job(config, version, home, services, journal, options.wait, force, regress, options.overrides)
         pipeline = Pipeline(
@@ -247,20 +250,40 @@ def _taken(config: Config, name: str, base: str, epoch: int, dist: Path) -> dict
     return taken
 
 
-def check_before(case: Case, journal: Journal) -> None:
+def check_before(services: Services, journal: Journal, look: Callable[[], Case]) -> None:
     """Everything that would make the release fail late is looked at before anything is built.
 
     A production release asks the doctor; for a rehearsal that is more than it needs.
     """
-    settled = journal.published and case.config.profile.sparkle.retiring_key is None
-    if not case.config.rehearsal:
+    config = services.config
+    settled = journal.published and config.profile.sparkle.retiring_key is None
+    if config.rehearsal:
+        _ = services.sparkle_key  # raises if it isn't the key that installed apps trust
+        if settled:
+            return
+    from release import doctor  # late: it knows nearly everything, and a run with nothing to do is quick
+
+    case = look()
+    if not config.rehearsal:
         doctor.gate(case, published=settled).require()
         return
-    _ = case.services.sparkle_key  # raises if it isn't the key that installed apps trust
-    if not settled:
-        doctor.keys.installed(case)
+    doctor.keys.installed(case)
     if not journal.published:
         doctor.keys.rising(case)
+
+
+def _would_start(case: Case) -> Diagnosis:
+    from release import doctor
+
+    return doctor.plan(case)
+
+
+def _case(
+    config: Config, version: Version, home: Places, services: Services, runner: Runner, asked: str | None
+) -> Case:
+    from release import doctor
+
+    return doctor.case_of(config, version, home, services, runner, asked=asked)
 
 
 def finish(done: Done, job: Job) -> None:

@@ -68,6 +68,8 @@ def secrets(config: Config, found: Sequence[Credential], console: Console, *, as
     missing = [one.name for one in found if one.missing]
     if as_json:
         rows = [{"name": one.name, **asdict(one)} for one in found]
+        for row in rows:
+            del row["address"]
         data = {"profile": config.profile_name, "missing": missing, "secrets": rows}
         console.print_json(json.dumps(data), highlight=False)
         return

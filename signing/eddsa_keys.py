@@ -64,12 +64,12 @@ def create(uri: str, *, runner: Runner | None = None) -> str:
 
 def load(uri: str, *, environ: Mapping[str, str], runner: Runner | None = None) -> PrivateKey:
     """Read a private key by URI. Raises SecretFault if absent or open to others, KeyFault if malformed."""
-    return private_key(secrets.read(_full(uri), environ=environ, runner=runner), where=uri)
+    return private_key(secrets.read(full(uri), environ=environ, runner=runner), where=uri)
 
 
 def export(uri: str, path: Path, *, environ: Mapping[str, str], runner: Runner | None = None) -> str:
     """Copy the key at `uri` to a new file, mode 0600; return its public half. Raises KeyFault."""
-    text = secrets.read(_full(uri), environ=environ, runner=runner).strip()
+    text = secrets.read(full(uri), environ=environ, runner=runner).strip()
     public = public_key(private_key(text, where=uri))
     _write(path, text)
     return public
@@ -81,7 +81,7 @@ def import_key(source: str, uri: str, *, environ: Mapping[str, str], runner: Run
     What is kept is what was read: an expanded key stays one, for its seed can't be found. Raises KeyFault if
     it is malformed, or if there is a key at `uri` already.
     """
-    text = secrets.read(_full(source), environ=environ, runner=runner).strip()
+    text = secrets.read(full(source), environ=environ, runner=runner).strip()
     private_key(text, where=source)
     return _keep(text, uri, runner)
 
@@ -122,7 +122,7 @@ def _new() -> str:
     return secrets.remember(base64.b64encode(os.urandom(KEY_BYTES)).decode())
 
 
-def _full(uri: str) -> str:
+def full(uri: str) -> str:
     """Complete `keychain:ACCOUNT` with Sparkle's service."""
     scheme, _, name = uri.partition(":")
     if scheme == "keychain" and name and "/" not in name:
@@ -131,7 +131,7 @@ def _full(uri: str) -> str:
 
 
 def _keep(text: str, uri: str, runner: Runner | None) -> str:
-    scheme, _, name = _full(uri).partition(":")
+    scheme, _, name = full(uri).partition(":")
     public = public_key(private_key(text, where=uri))
     if scheme == "file" and name:
         _write(Path(name).expanduser(), text)

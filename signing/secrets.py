@@ -53,14 +53,21 @@ def read(
     return value if public else remember(value)
 
 
-def present(uri: str, *, environ: Mapping[str, str] | None = None) -> bool | None:
-    """Whether the secret is there, without reading more than it must. None: can't be told without asking."""
+def present(
+    uri: str, *, environ: Mapping[str, str] | None = None, runner: Runner | None = None
+) -> bool | None:
+    """Whether the secret is there, without reading it. None: can't be told.
+
+    A keychain is asked only with a `runner`, and on a Mac; it gives no password away and asks nobody for one.
+    """
     scheme, _, name = uri.partition(":")
     environment = os.environ if environ is None else environ
     if scheme == "env":
         return bool(environment.get(name))
     if scheme == "file":
         return Path(name).expanduser().is_file()
+    if scheme == "keychain" and runner is not None:
+        return _in_keychain(name, runner)
     return None
 
 
@@ -101,6 +108,15 @@ def _from_file(path: Path) -> str:
             cure=f"chmod 600 {path}",
         )
     return value.rstrip("\n")
+
+
+def _in_keychain(name: str, runner: Runner) -> bool | None:
+    service, _, account = name.rpartition("/")
+    try:
+        argv = ["security", "find-generic-password", "-s", service, "-a", account]
+        return runner.run(argv, check=False).status == 0
+    except Fault:  # there is no `security` here
+        return None
 
 
 def _from_keychain(name: str, runner: Runner) -> str:

@@ -101,7 +101,7 @@ def _secret(case: Case, one: Credential) -> str:
 
     if one.missing:
         raise secrets.SecretFault(f"missing: {one.purpose}", cure=f"set {one.name}: {one.source}")
-    secrets.read(one.uri, environ=case.environ, runner=case.runner, public=one.key in PUBLIC)
+    secrets.read(one.address, environ=case.environ, runner=case.runner, public=one.key in PUBLIC)
     return one.purpose
 
 

@@ -141,14 +141,15 @@ def secrets(
     if github and not load:
         raise Fault("what is to be loaded?", cure="--load FOLDER", status=Exit.USAGE)
     config = configuration.load(ROOT, profile or ("production" if load else "rehearsal"))
-    found = credentials.credentials(config, natively=credentials.natively(config))
+    natively, runner = credentials.natively(config), Subprocess()
+    found = credentials.credentials(config, natively=natively, runner=runner)
     if not load:
         version_report.secrets(config, found, console(), as_json=json)
         return
     folder = credentials.read_folder(Path(load).resolve(), found)
     sends = github and not dry_run
     if sends:
-        credentials.load_into_github(folder, ROOT, Subprocess())
+        credentials.load_into_github(folder, ROOT, runner)
     version_report.loaded(folder, console(), github=github, sent=sends)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import os
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,10 @@ from release import bump as bumping
 from release import config as configuration
 from release.bump import commit, plan, published_versions, write
 from release.changelog import sections
+from release.publish import Publication, publish
+from release.rehearsal.bucket import Bucket
 from tests.release.test_config import ROOT
+from tests.standins.public import KEY, SITE, merging, publication, side
 from tests.standins.repository import CHANGELOG, GERMAN, Repository, repository
 
 TODAY = date(2026, 5, 6)
@@ -153,3 +158,31 @@ def test_nothing_published_in_a_fresh_checkout(tmp_path: Path) -> None:
     config = configuration.load(ROOT)
     assert published_versions(config, Subprocess(), tmp_path / "dist") == ((), "")
     assert not (tmp_path / "dist").exists()
+
+
+def test_what_a_rehearsal_has_published_is_known(tmp_path: Path) -> None:
+    config = configuration.load(ROOT)
+    dist = tmp_path / "dist"
+    (dist / "rehearsal").mkdir(parents=True)
+    key = dist / "rehearsal" / "ed25519.key"
+    key.write_text(base64.b64encode(KEY.private_bytes_raw()).decode())
+    key.chmod(0o600)
+    with Bucket(dist / "rehearsal" / "bucket", config.profile.publish.bucket) as bucket:
+        publish(side(bucket.store(), site=config.site), replaced(publication(tmp_path, "7"), config.site))
+    assert published_versions(config, Subprocess(), dist) == (("1.7",), "")
+
+
+def replaced(release: Publication, site: str) -> Publication:
+    """Offer it at another site."""
+    enclosure = release.item.enclosure
+    assert enclosure is not None
+    item = replace(release.item, enclosure=replace(enclosure, url=enclosure.url.replace(SITE, site)))
+    return replace(release, item=item, merge=merging(item))
+
+
+def test_a_site_that_is_out_of_reach_is_said_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    versions, why = published_versions(configuration.load(ROOT, "production"), Subprocess(), tmp_path)
+    assert versions == () and "cannot be reached" in why

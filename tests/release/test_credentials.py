@@ -120,3 +120,16 @@ def test_what_gh_says_is_shown_without_the_secret(folder: Path) -> None:
     said = str(caught.value)
     assert "HTTP 401" in said and "value-of" not in said and "loaded before it: APPLE_TEAM_ID" in said
     assert re.search("gh auth login", said)
+
+
+def test_a_keychain_is_asked_and_gives_nothing_away(tmp_path: Path) -> None:
+    uri = {"profiles.production.sparkle.private_key": "keychain:ed25519"}
+    config = configuration.load(ROOT, "production", overrides=uri)
+    for status, there in ((0, True), (44, False)):
+        runner = Recorder(lambda argv, status=status: Result(argv, status))  # type: ignore[misc]
+        found = credentials(config, natively=False, environ={}, runner=runner)
+        (key,) = [one for one in found if one.key == "sparkle.private_key"]
+        assert (key.present, key.missing) == (there, not there)
+        assert runner.calls == [
+            ("security", "find-generic-password", "-s", "https://sparkle-project.org", "-a", "ed25519")
+        ]
