@@ -155,18 +155,22 @@ def counted(tokens: Tokens | None) -> Usage | None:
 
 
 def api_error(failure: RunFailed) -> ApiError:
-    """Translate a failed run into what an OpenAI client understands."""
+    """Translate a failed run into what an OpenAI client understands.
+
+    What takes minutes each time, or is over until somebody pays, it shall not repeat by itself.
+    """
     said = discreet(failure.message)
     message = f"Cursor: {said}"
     match failure.kind:
         case "authentication":
             return ApiError(401, message, type="authentication_error", code="cursor_unauthorized")
         case "rate_limit":
-            return ApiError(429, message, type="rate_limit_error", code="rate_limit_exceeded")
+            code = "rate_limit_exceeded"
+            return ApiError(429, message, type="rate_limit_error", code=code, retry=failure.retryable)
         case "request":
             return ApiError(400, message, code="cursor_rejected")
         case "timeout":
-            return ApiError(504, message, type="server_error", code="cursor_sdk_timeout")
+            return ApiError(504, message, type="server_error", code="cursor_sdk_timeout", retry=False)
         case "unavailable":
             return ApiError(503, message, type="server_error", code="cursor_unavailable")
         case "bridge" if failure.retryable:

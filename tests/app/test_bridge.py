@@ -196,9 +196,8 @@ async def test_the_process_holds_no_secret_and_nothing_of_the_user(
         assert b"PATH=/nonexistent" in seen
 
 
-async def test_prompts_stay_off_the_disk(real: Settings) -> None:
+async def test_nothing_is_kept_on_the_disk(real: Settings) -> None:
+    """Neither prompts, nor state, nor what a runtime makes of the bridge to start faster."""
     async with running(real) as bridge:
         await collect(bridge, "[[scenario:echo]] my very private question")
-    kept = [path for path in real.data_dir.rglob("*") if path.is_file()]
-    assert not [path for path in kept if b"my very private question" in path.read_bytes()]
-    assert not [path for path in kept if path.suffix == ".db"]
+    assert [path for path in real.data_dir.rglob("*") if path.is_file()] == []

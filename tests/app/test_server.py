@@ -181,6 +181,20 @@ def test_failures_before_the_first_output_have_a_status(
     assert failure.message in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("failure", "hint"),
+    [
+        (RunFailed("timeout", "late"), "false"),
+        (RunFailed("rate_limit", "usage limit"), "false"),
+        (RunFailed("rate_limit", "slow down", retryable=True), None),
+        (RunFailed("unavailable", "full", retryable=True), None),
+    ],
+)
+def test_clients_are_told_what_not_to_repeat(app: App, failure: RunFailed, hint: str | None) -> None:
+    app.bridge.script = (failure,)
+    assert app.client.post("/v1/chat/completions", json=CHAT).headers.get("x-should-retry") == hint
+
+
 def test_what_is_said_of_the_key(app: App) -> None:
     from app.keychain import Held
     from app.keys import UNREAD
