@@ -70,6 +70,7 @@ BESIDE: tuple[tuple[str, str, str], ...] = (
 PUBLIC = frozenset(
     ("signing.name", "signing.team_id", "sparkle.public_key", "publish.account", "publish.purge_zone")
 )
+ENVIRONMENT = "production"  # of GitHub: what its rules let in, and no other workflow, gets the secrets
 _MADE = "made on the first run"
 
 
@@ -192,8 +193,8 @@ class Loaded:
     missing: tuple[str, ...]
 
     def argv(self, name: str) -> tuple[str, ...]:
-        """Return the command that keeps one in the repository; its value goes to standard input."""
-        return ("gh", "secret", "set", name)
+        """Return the command that keeps one for the workflows that release; its value goes to standard input."""
+        return ("gh", "secret", "set", name, "--env", ENVIRONMENT)
 
 
 def read_folder(folder: Path, known: Sequence[Credential]) -> Loaded:
@@ -237,7 +238,8 @@ def load_into_github(loaded: Loaded, root: Path, runner: Runner) -> None:
             raise SecretFault(
                 f"GitHub did not take {name}",
                 details=(*list(said)[-8:], f"loaded before it: {before}"),
-                cure="gh auth login with the scope repo, in a checkout of the repository; then run it again",
+                cure=f"gh auth login with the scope repo, in a checkout of a repository that has the environment"
+                f" {ENVIRONMENT} (docs/production.md); then run it again",
             )
 
 

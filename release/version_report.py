@@ -93,7 +93,7 @@ def loaded(folder: Loaded, console: Console, *, github: bool, sent: bool) -> Non
     if sent:
         console.print(f"{len(folder.names)} loaded into GitHub", highlight=False)
     else:
-        rest = "" if github else "; --github keeps them in the repository's secrets"
+        rest = "" if github else "; --github keeps them for the repository's workflows"
         console.print(f"[yellow]checked, nothing was loaded[/]{rest}", highlight=False)
 
 

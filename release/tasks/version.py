@@ -119,7 +119,7 @@ def tag(
         "profile": "rehearsal or production",
         "json": "print JSON",
         "load": "a folder with a file for each secret, named like its variable, mode 0600",
-        "github": "keep those in the GitHub repository of this checkout (gh secret set)",
+        "github": "keep those in GitHub, for the environment production of this repository (gh secret set)",
         "dry_run": "only say what would be loaded",
     }
 )

@@ -113,7 +113,7 @@ ELSEWHERE = {
     "./invoke worker.migrate": Elsewhere("npm and wrangler", test=WRANGLER),
     "npx wrangler d1 create": Elsewhere("Cloudflare's account"),
     "npx wrangler secret put": Elsewhere("Cloudflare's account", options="--name"),
-    "gh secret list": Elsewhere("GitHub's account"),
+    "gh secret list": Elsewhere("GitHub's account", options="--env"),
     "gh run watch": Elsewhere("GitHub's account"),
     "gh run download": Elsewhere("GitHub's account", options="--name --dir"),
     "spctl": Elsewhere("only a Mac has it", options="--assess --type --context --verbose"),

@@ -74,8 +74,8 @@ def test_values_go_to_standard_input_and_nowhere_else(folder: Path) -> None:
     loaded = read_folder(folder, known())
     load_into_github(loaded, ROOT, runner)
     assert runner.calls == [
-        ("gh", "secret", "set", "APPLE_TEAM_ID"),
-        ("gh", "secret", "set", "SPARKLE_PRIVATE_KEY"),
+        ("gh", "secret", "set", "APPLE_TEAM_ID", "--env", "production"),
+        ("gh", "secret", "set", "SPARKLE_PRIVATE_KEY", "--env", "production"),
     ]
     assert runner.stdins == [b"value-of-APPLE_TEAM_ID", b"value-of-SPARKLE_PRIVATE_KEY"]
     assert runner.environments == [None, None]
@@ -111,7 +111,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_what_gh_says_is_shown_without_the_secret(folder: Path) -> None:
     def reply(argv: tuple[str, ...]) -> Result | None:
-        if argv[-1] == "SPARKLE_PRIVATE_KEY":
+        if "SPARKLE_PRIVATE_KEY" in argv:
             return Result(argv, 1, stderr=b"HTTP 401: value-of-SPARKLE_PRIVATE_KEY is odd")
         return None
 
