@@ -115,11 +115,12 @@ def bridge_build(c: Context) -> None:
 @task(help={"app": "only those of the app, which need no release"})
 @guarded
 def pictures(c: Context, app: bool = False) -> None:
-    """Draw the pictures in the docs again: the last release's window, the app's pages (needs Chromium)."""
+    """Draw the pictures in the docs again: the last release, what tasks print, the app (needs Chromium)."""
     from commands import Subprocess
-    from release.pictures import draw, draw_app
+    from release.pictures import draw, draw_app, draw_terminal
 
-    for path in [*([] if app else draw(ROOT)), *draw_app(ROOT, Subprocess())]:
+    drawn = [] if app else [*draw(ROOT), *draw_terminal(ROOT)]
+    for path in [*drawn, *draw_app(ROOT, Subprocess())]:
         console().print(f"drew {path}", highlight=False)
 
 

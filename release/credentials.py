@@ -193,7 +193,7 @@ class Loaded:
     missing: tuple[str, ...]
 
     def argv(self, name: str) -> tuple[str, ...]:
-        """Return the command that keeps one for the workflows that release; its value goes to standard input."""
+        """Return the command that keeps one for the releasing workflows; its value goes to standard input."""
         return ("gh", "secret", "set", name, "--env", ENVIRONMENT)
 
 
@@ -238,8 +238,8 @@ def load_into_github(loaded: Loaded, root: Path, runner: Runner) -> None:
             raise SecretFault(
                 f"GitHub did not take {name}",
                 details=(*list(said)[-8:], f"loaded before it: {before}"),
-                cure=f"gh auth login with the scope repo, in a checkout of a repository that has the environment"
-                f" {ENVIRONMENT} (docs/production.md); then run it again",
+                cure="gh auth login with the scope repo, in a checkout of the repository, which needs an "
+                f"environment {ENVIRONMENT} (docs/production.md); then run it again",
             )
 
 

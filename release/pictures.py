@@ -1,17 +1,29 @@
-"""`./invoke pictures`: what the docs show, drawn from the last release and from the running app."""
+"""`./invoke pictures`: what the docs show, drawn from the last release, the tasks and the running app."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from commands import Runner
 from errors import Exit, Fault
+from release import terminal
 from release.image.window import render_window
 
 FOLDER = Path("docs/images")
 WINDOW = FOLDER / "dmg-window.png"
+COLUMNS = 112
+TYPED = ("release", "doctor", "releases", "verify")  # in this order
+NOBODY = {  # whoever draws does not stand in the picture
+    "GIT_CONFIG_COUNT": "2",
+    "GIT_CONFIG_KEY_0": "user.name",
+    "GIT_CONFIG_VALUE_0": "Maintainer",
+    "GIT_CONFIG_KEY_1": "user.email",
+    "GIT_CONFIG_VALUE_1": "maintainer@example.test",
+}
 LANDING = Path("worker/site/assets/assets")  # the landing page shows the status page, too
 
 
@@ -23,6 +35,22 @@ def draw(root: Path) -> list[Path]:
     (root / WINDOW).parent.mkdir(parents=True, exist_ok=True)
     render_window(images[0], root / WINDOW)
     return [WINDOW]
+
+
+def draw_terminal(root: Path) -> list[Path]:
+    """Draw a rehearsal as it goes in a terminal; gives paths relative to the checkout."""
+    with tempfile.TemporaryDirectory() as place:
+        return [_typed(root, Path(place, "dist"), task) for task in TYPED]
+
+
+def _typed(root: Path, dist: Path, task: str) -> Path:
+    argv = [sys.executable, "-m", "invoke", task, "--dist", str(dist)]
+    seen = terminal.record(argv, cwd=root, columns=COLUMNS, environment={**os.environ, **NOBODY})
+    for path, name in ((dist.parent, "~/api-for-cursor"), (root, "~/api-for-cursor"), (Path.home(), "~")):
+        seen = seen.replace(str(path), name)
+    drawn = FOLDER / f"terminal-{task}.svg"
+    (root / drawn).write_text(terminal.draw(f"$ ./invoke {task}\n{seen}", f"./invoke {task}", COLUMNS))
+    return drawn
 
 
 def draw_app(root: Path, runner: Runner) -> list[Path]:

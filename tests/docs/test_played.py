@@ -126,6 +126,7 @@ def test_scripts_are_run_by_tests_of_their_own() -> None:
     ("shown", "output", "left"),
     [
         (["12 of 14 steps, 3.5 s"], "7 of 14 steps,  28.0 s", []),
+        (["Notarize 3.5 s Accepted"], "Notarize  2:05 min  Accepted", []),
         (["a … z", "", "b"], "x\na b z\nc\nb", []),
         (["b", "a"], "a\nb", ["a"]),
         (["ok"], "not it", ["ok"]),

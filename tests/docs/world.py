@@ -24,7 +24,7 @@ from tests.checkouts import Checkout
 from tests.standins.repository import Repository
 
 INTERRUPTED = (130, -signal.SIGINT)  # how a program says that Control-C ended it
-_VARYING = re.compile(r"…|\b[0-9a-f]{7,}\b|\d[\d.,:]*|\s+")
+_VARYING = re.compile(r"…|\b[0-9a-f]{7,}\b|\d[\d.,:]*(?: s\b)?|\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +179,8 @@ def like(line: str) -> re.Pattern[str]:
         kind = r"\d[\d.,:]*"
         if found[0].isspace() or found[0] == "…":
             kind = r"\s+" if found[0].isspace() else ".*"
+        elif found[0].endswith(" s"):
+            kind += " (?:s|min)"
         elif re.fullmatch(r"(?=.*[a-f])[0-9a-f]{7,}", found[0]):
             kind = "[0-9a-f]{7,}"
         pattern += re.escape(line[end : found.start()]) + kind
