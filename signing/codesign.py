@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from commands import Runner
+from commands import Result, Runner
 from errors import Exit, Fault
+from signing.certificate import APPLE_AUTHORITIES
+from signing.clock import Clock, SystemClock
 from signing.entitlements import to_plist
 from signing.plan import Item, Plan, canonical_identifier
 from signing.staging import staged
 
 MAX_BATCH = 200  # paths in one call: far below the limit of a command line
+WAITS = (5.0, 15.0, 45.0)  # seconds before each further try
+LATE = re.compile(r"timestamp (service|was expected|server)|timestamps differ", re.I)
+UNLOCK = "unlock the keychain, and check that the identity is in it and valid"
+CURES = (
+    (LATE, "Apple's timestamp server does not answer; try again in some minutes"),
+    (
+        re.compile(r"self-signed root|errSecInternalComponent", re.I),
+        f"the certificate that issued it is not there: {APPLE_AUTHORITIES} (signing.chain)",
+    ),
+    (re.compile(r"ambiguous", re.I), "name the identity by its SHA-1 in signing.name"),
+    (re.compile(r"User interaction is not allowed", re.I), "the keychain is locked: unlock it, or sign from a .p12"),
+)
 
 
 class Codesign:
     """Signs with an identity in a keychain, named by its common name or SHA-1 fingerprint."""
 
     def __init__(
-        self, runner: Runner, *, identity: str, keychain: Path | None = None, timestamp: bool = True
+        self,
+        runner: Runner,
+        *,
+        identity: str,
+        keychain: Path | None = None,
+        timestamp: bool = True,
+        clock: Clock | None = None,
     ) -> None:
         self._runner = runner
+        self._clock = clock or SystemClock()
         self._identity = identity
         self._keychain = keychain
         self._timestamp = timestamp
@@ -43,18 +66,14 @@ class Codesign:
             self._run([*self._options(), "--identifier", identifier, fresh])
 
     def _run(self, argv: Sequence[str | Path]) -> None:
-        try:
-            self._runner.run(argv)
-        except Fault as fault:
-            if fault.status == Exit.TOOL:
-                raise
-            raise Fault(
-                "codesign failed",
-                where=fault.where,
-                cure="unlock the keychain, and check that the identity is in it and valid",
-                status=Exit.SIGN,
-                details=fault.details or (fault.what,),
-            ) from fault
+        """Sign, and again after a pause while it is only Apple's timestamp server that does not answer."""
+        for pause in (*WAITS, None):
+            result = self._runner.run(argv, check=False)
+            if not result.status:
+                return
+            if pause is None or not LATE.search(result.text):
+                raise _failed(result)
+            self._clock.sleep(pause)
 
     def _options(self) -> list[str | Path]:
         stamp = "--timestamp" if self._timestamp else "--timestamp=none"
@@ -71,6 +90,12 @@ class Codesign:
             options += ["--entitlements", file]
         named = _explicit_identifier(item)
         return [*options, "--identifier", named] if named else options
+
+
+def _failed(result: Result) -> Fault:
+    lines = tuple(line for line in result.text.splitlines() if line.strip())[-12:]
+    cure = next((cure for said, cure in CURES if said.search(result.text)), UNLOCK)
+    return Fault("codesign failed", where=shlex.join(result.argv), cure=cure, status=Exit.SIGN, details=lines)
 
 
 def batches(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:

@@ -97,13 +97,13 @@ class _Mac:
     def release(self) -> None:
         """Detach what an interrupted build has left attached."""
         if self.device:
-            self.runner.run((HDIUTIL, "detach", "-force", self.device), check=False)
+            self._persist((HDIUTIL, "detach", "-force", self.device))
             self.device = None
 
     def _detach(self, device: str) -> None:
         result = self._persist((HDIUTIL, "detach", device))
         if result.status and not _gone(result):
-            result = self.runner.run((HDIUTIL, "detach", "-force", device), check=False)
+            result = self._persist((HDIUTIL, "detach", "-force", device))
         if result.status and not _gone(result):
             raise _refused("hdiutil detach", result)
         self.device = None
