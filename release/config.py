@@ -6,12 +6,14 @@ wrong type or a missing value is a fault that names the key and what is allowed.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -22,6 +24,7 @@ Arch = Literal["arm64", "x86_64", "universal2"]
 ImageFormat = Literal["ULFO", "UDZO", "ULMO"]
 Way = Literal["auto", "native", "portable"]
 ProfileName = Literal["rehearsal", "production"]
+REHEARSAL_TEAM = "RHRSL00000"
 PROFILES: tuple[str, ...] = get_args(ProfileName)
 OPTIONAL = ("notary.webhook",)  # secrets that a release can do without
 
@@ -229,6 +232,8 @@ def load(
     profiles, inputs = file.profiles[chosen], file.inputs[chosen]
     config = Config(root, chosen, file.app, file.image, profiles, inputs, file.feed, file.notes)
     _check_rules(config, path)
+    if not config.rehearsal:
+        _check_inputs(file, path)
     _check_feed(config.feed, path)
     return config
 
@@ -332,50 +337,76 @@ def _describe(kind: Any) -> str:
     )
 
 
+def is_loopback(url: str) -> bool:
+    """Tell whether an address is this machine's own."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def _check_rules(config: Config, path: Path) -> None:
     """What types alone can't say: a rehearsal is marked and stays on loopback, production is neither."""
-    signing, publish = config.profile.signing, config.profile.publish
-    host = re.sub(r"^https?://", "", config.site).split("/")[0].rsplit(":", 1)[0]
-    local = host in ("127.0.0.1", "localhost", "[::1]")
-    prefix = f"profiles.{config.profile_name}"
-    problems = (
-        (config.rehearsal and not local, "publish.site", "a rehearsal's feed must be on loopback"),
-        (
-            config.rehearsal and not config.profile.bundle_id_suffix,
-            "bundle_id_suffix",
-            "a rehearsal must be marked",
-        ),
-        (
-            config.rehearsal and publish.endpoint is not None,
-            "publish.endpoint",
-            "a rehearsal has its own bucket",
-        ),
-        (
-            not config.rehearsal and bool(config.profile.notary.stand_in),
-            "notary.stand_in",
-            "production has none",
-        ),
-        (not config.rehearsal and local, "publish.site", "production can't be on loopback"),
-        (
-            not config.rehearsal and bool(config.profile.bundle_id_suffix),
-            "bundle_id_suffix",
-            "production has none",
-        ),
-        (
-            not config.rehearsal and signing.certificate is None and signing.way == "portable",
-            "signing.certificate",
-            "production needs one where codesign does not sign",
-        ),
-        (not config.rehearsal and publish.endpoint is None, "publish.endpoint", "production needs one"),
-        (
-            not config.rehearsal and config.profile.sparkle.public_key is None,
-            "sparkle.public_key",
-            "production needs one",
-        ),
-    )
+    problems = _rehearsal_rules(config) if config.rehearsal else _production_rules(config)
     for wrong, key, why in problems:
         if wrong:
-            raise ConfigFault(f"{prefix}.{key}: {why}", where=path)
+            raise ConfigFault(f"profiles.{config.profile_name}.{key}: {why}", where=path)
+
+
+def _rehearsal_rules(config: Config) -> Iterator[tuple[bool, str, str]]:
+    profile = config.profile
+    yield not is_loopback(config.site), "publish.site", "a rehearsal's feed must be on loopback"
+    yield not profile.bundle_id_suffix, "bundle_id_suffix", "a rehearsal must be marked"
+    yield profile.publish.endpoint is not None, "publish.endpoint", "a rehearsal has its own bucket"
+
+
+def _production_rules(config: Config) -> Iterator[tuple[bool, str, str]]:
+    profile = config.profile
+    signing, notary, publish = profile.signing, profile.notary, profile.publish
+    yield bool(notary.stand_in), "notary.stand_in", "production has none"
+    yield bool(profile.bundle_id_suffix), "bundle_id_suffix", "production has none"
+    yield (
+        signing.team_id == REHEARSAL_TEAM,
+        "signing.team_id",
+        "production has its own",
+    )
+    yield (
+        signing.certificate is None and signing.way == "portable",
+        "signing.certificate",
+        "production needs one where codesign does not sign",
+    )
+    yield profile.sparkle.public_key is None, "sparkle.public_key", "production needs one"
+    addresses = {
+        "publish.site": publish.site,
+        "publish.endpoint": publish.endpoint,
+        "publish.purge_api": publish.purge_api,
+        "notary.url": notary.url,
+        "notary.ticket_url": notary.ticket_url,
+        "signing.timestamp_url": signing.timestamp_url,
+    }
+    for key, url in addresses.items():
+        yield url is None, key, "production needs one"
+        yield is_loopback(url or ""), key, "production can't be on loopback"
+
+
+def _check_inputs(file: File, path: Path) -> None:
+    """Refuse inputs of the rehearsal's among production's, under whatever name. Raises ConfigFault."""
+    marked = {pin.get("digest"): name for name, pin in _pins(file, "rehearsal") if pin.get("rehearsal_only")}
+    for name, pin in _pins(file, "production"):
+        found = name if pin.get("rehearsal_only") else marked.get(pin.get("digest"))
+        if found is not None:
+            raise ConfigFault(
+                f"inputs.production.{name}: this file is for rehearsals only ({found})",
+                where=path,
+                cure="pin what its publisher offers",
+            )
+
+
+def _pins(file: File, profile: ProfileName) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, pin in file.inputs.get(profile, {}).items():
+        if isinstance(pin, dict):
+            yield name, pin
 
 
 def _check_feed(feed: FeedRules, path: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from errors import Fault
+from errors import Exit, Fault
 from release.files import write_atomic
 
 FORMAT = 1
@@ -36,6 +36,7 @@ class Journal:
     path: Path
     source: str = ""
     published: bool = False
+    profile: str = ""
     entries: dict[str, Entry] = field(default_factory=dict)
 
     def record(self, name: str, entry: Entry) -> None:
@@ -51,22 +52,36 @@ class Journal:
     def save(self) -> None:
         """Write atomically."""
         steps = {name: asdict(entry) for name, entry in self.entries.items()}
-        data = {"format": FORMAT, "source": self.source, "published": self.published, "steps": steps}
+        data = {
+            "format": FORMAT,
+            "profile": self.profile,
+            "source": self.source,
+            "published": self.published,
+            "steps": steps,
+        }
         write_atomic(self.path, json.dumps(data, indent=1, sort_keys=True).encode() + b"\n")
 
 
-def load(path: Path) -> Journal:
-    """Read a journal; an absent one is empty. Fault if it is there and can't be understood."""
+def load(path: Path, profile: str = "") -> Journal:
+    """Read a journal; an absent one is empty. Fault if it can't be understood, or is another profile's."""
     try:
         data = json.loads(path.read_bytes())
         entries = {name: Entry(**entry) for name, entry in data["steps"].items()}
         known = data["format"] == FORMAT
     except FileNotFoundError:
-        return Journal(path)
+        return Journal(path, profile=profile)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Fault(
             f"the release's journal can't be read: {error}", where=path, cure="delete it: steps run again"
         ) from None
     if not known:
-        return Journal(path)
-    return Journal(path, data.get("source", ""), bool(data.get("published")), entries)
+        return Journal(path, profile=profile)
+    kept = str(data.get("profile", ""))
+    if profile and kept not in ("", profile):
+        raise Fault(
+            f"this is the journal of a {kept} release, not of a {profile} one",
+            where=path,
+            cure="remove this folder, and run it again",
+            status=Exit.CONFIG,
+        )
+    return Journal(path, data.get("source", ""), bool(data.get("published")), profile or kept, entries)

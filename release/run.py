@@ -217,7 +217,7 @@ def choose(
         build = versions.next_build(base, _taken(config, name, base, epoch, dist), source)
     version = Version(name, build, epoch)
     home = places(config, version, dist)
-    journal = journals.load(home.journal)
+    journal = journals.load(home.journal, config.profile_name)
     if journal.published and journal.source not in ("", source) and options.build is not None:
         raise versions.VersionFault(
             f"build {build} was published from other source",

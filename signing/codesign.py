@@ -25,10 +25,13 @@ CURES = (
     (LATE, "Apple's timestamp server does not answer; try again in some minutes"),
     (
         re.compile(r"self-signed root|errSecInternalComponent", re.I),
-        f"the certificate that issued it is not there: {APPLE_AUTHORITIES} (signing.chain)",
+        f"unlock the keychain, and put the certificate that issued yours there: {APPLE_AUTHORITIES}",
     ),
     (re.compile(r"ambiguous", re.I), "name the identity by its SHA-1 in signing.name"),
-    (re.compile(r"User interaction is not allowed", re.I), "the keychain is locked: unlock it, or sign from a .p12"),
+    (
+        re.compile(r"User interaction is not allowed", re.I),
+        "the keychain is locked: unlock it, or sign from a .p12",
+    ),
 )
 
 

@@ -75,7 +75,7 @@ class Pin:
     tag: its platform alone (`macosx_11_0_arm64`, for a py3-none wheel) or all three parts
     (`cp311-cp311-macosx_11_0_universal2`). `signed` names, relative to the unpacked archive, the Mach-O that
     must carry `team_id`'s Developer ID signature; shell wildcards may name several. `only`
-    (wildcards, too) limits what is unpacked.
+    (wildcards, too) limits what is unpacked. `rehearsal_only` marks what no user gets.
     """
 
     name: str
@@ -87,6 +87,7 @@ class Pin:
     team_id: str | None = None
     signed: str = ""
     only: str = ""
+    rehearsal_only: bool = False
 
     def keeps(self, name: str) -> bool:
         """Whether a file of the archive is to be unpacked."""
@@ -165,7 +166,10 @@ def _pin(name: str, entry: object, where: str) -> Pin:
     for key, value in entry.items():
         if key not in fields:
             raise _wrong(f"{where}.{key}", f"is not known; allowed: {', '.join(sorted(fields))}")
-        if not isinstance(value, str):
+        if key == "rehearsal_only":
+            if not isinstance(value, bool):
+                raise _wrong(f"{where}.{key}", f"must be true or false, not {value!r}")
+        elif not isinstance(value, str):
             raise _wrong(f"{where}.{key}", f"must be a string, not {value!r}")
     for key in sorted(required - entry.keys()):
         raise _wrong(f"{where}.{key}", "is missing")

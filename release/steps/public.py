@@ -180,8 +180,11 @@ def _publish_needs(job: Job) -> Needs:
 def _publish_run(job: Job, advance: Advance) -> Facts:
     from appcast import xml
     from appcast.feed import find
+    from release import genuine
     from release.publish import Publication, publish
+    from signing.verify import verify_image
 
+    genuine.require(job.config, job.places.app, verify_image(job.places.image))
     draft = xml.parse(job.places.feed_draft.read_bytes(), base_url=job.config.feed_url)
     item = find(draft, job.version.build)
     if item is None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -56,7 +56,7 @@ class Site:
 
     def pin(self, path: str = "/thing.zip", **more: str) -> Pin:
         digest = f"sha256:{hashlib.sha256(self.bodies.get(path, b'')).hexdigest()}"
-        fields = {"digest": digest, **more}
+        fields: dict[str, Any] = {"digest": digest, **more}
         return Pin(name="thing", version="1", source="url", package=f"{self.url}{path}", **fields)
 
 

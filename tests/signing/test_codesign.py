@@ -10,6 +10,7 @@ from errors import Exit, Fault
 from signing import entitlements
 from signing.codesign import Codesign, batches
 from signing.plan import Item, Plan, plan_app
+from tests.standins.clock import FakeClock
 from tests.standins.commands import Recorder
 
 NAME = "Developer ID Application: Tiny (TINYTEAM12)"
@@ -133,6 +134,53 @@ def test_a_refusal_is_a_fault_and_leaves_nothing(unsigned: Path, tmp_path: Path)
     assert caught.value.details == ("errSecInternalComponent",)
     assert "keychain" in str(caught.value.cure)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_late_timestamp_server_is_asked_again(tmp_path: Path) -> None:
+    (tmp_path / "a.dmg").write_bytes(b"image")
+    late = Result((), 1, stderr=b"signed.dmg: The timestamp service is not available.\n")
+    answers, clock = [late, late, Result((), 0)], FakeClock()
+    runner = Recorder(reply=lambda argv: answers.pop(0))
+    signer = Codesign(runner, identity=NAME, clock=clock)
+    signer.sign_image(tmp_path / "a.dmg", tmp_path / "signed.dmg", identifier="x")
+    assert clock.pauses == [5.0, 15.0]
+    assert len(set(runner.calls)) == 1 and len(runner.calls) == 3
+
+    never = Recorder(reply=lambda argv: late)
+    with pytest.raises(Fault, match="codesign failed") as caught:
+        Codesign(never, identity=NAME, clock=clock).sign_image(
+            tmp_path / "a.dmg", tmp_path / "other.dmg", identifier="x"
+        )
+    assert len(never.calls) == 4 and "timestamp server" in str(caught.value.cure)
+    assert not (tmp_path / "other.dmg").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [
+        ("Warning: unable to build chain to self-signed root for signer", "certificateauthority"),
+        ('"Developer ID": ambiguous (matches two)', "SHA-1"),
+        ("User interaction is not allowed.", "locked"),
+        ("something else", "in it and valid"),
+    ],
+)
+def test_each_refusal_has_its_cure(said: str, cure: str, tmp_path: Path) -> None:
+    (tmp_path / "a.dmg").write_bytes(b"image")
+    runner = Recorder(reply=lambda argv: Result(argv, 1, stderr=said.encode()))
+    with pytest.raises(Fault) as caught:
+        Codesign(runner, identity=NAME).sign_image(tmp_path / "a.dmg", tmp_path / "b.dmg", identifier="x")
+    assert cure in str(caught.value.cure) and len(runner.calls) == 1
+
+
+def test_nothing_needs_what_a_vendor_signed_kept(unsigned: Path) -> None:
+    """Identifier, flags and entitlements are in the plan: --preserve-metadata would have nothing to keep."""
+    for item in plan_app(unsigned).items:
+        assert item.identifier and item.flags == ("runtime",)
+    runner = Watching()
+    Codesign(runner, identity=NAME).sign_app(plan_app(unsigned), unsigned, unsigned.parent / "signed.app")
+    assert not any(
+        "--preserve-metadata" in word or word == "--deep" for call in runner.calls for word in call
+    )
 
 
 def test_without_codesign_it_says_so(tmp_path: Path) -> None:
