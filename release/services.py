@@ -7,6 +7,7 @@ knows which stand-in takes whose place in a rehearsal; the steps see Protocols.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cached_property
@@ -243,6 +244,13 @@ class Services:
             runner=self.runner,
             keychain=self._stack.enter_context(keychain.temporary(None, runner=self.runner)).path,
         )
+
+    @property
+    def staples_natively(self) -> bool:
+        """Whether stapler staples: on a Mac, unless the ticket is a stand-in's, which Apple does not have."""
+        from release.identity import native
+
+        return native(self.config.profile.notary.way, sys.platform == "darwin" and not self.config.rehearsal)
 
     def ticket_url(self) -> str:
         """Where tickets are looked up."""

@@ -240,7 +240,7 @@ def _staple_run(job: Job, advance: Advance) -> Facts:
     from signing.verify import verify_image
 
     places = job.places
-    if job.services.notarizes_natively:
+    if job.services.staples_natively:
         from signing.stapler import staple
 
         staple(places.signed_image, places.image, runner=job.services.runner)

@@ -92,7 +92,9 @@ class Publishers:
         data = file.read_bytes() if isinstance(file, Path) else file
         path = f"/{hashlib.sha256(data).hexdigest()[:12]}{ending}"
         self.files[path] = file
-        rest = {name: pin[name] for name in ("version", "team_id", "signed", "only") if name in pin}
+        rest: dict[str, Any] = {
+            name: pin[name] for name in ("version", "team_id", "signed", "only") if name in pin
+        }
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         return {**rest, "source": "url", "package": f"{self.server.url}{path}", "digest": digest}
 
@@ -195,8 +197,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
 
         patch.setattr(notary, "NotaryClient", Client)
         patch.setattr(Services, "public_session", session)
-        patch.setattr(run.configuration, "load", lambda *_, **__: config)
+        patch.setattr(configuration, "load", lambda *_, **__: config)
         done = run.release(checkout.root, Options("production"), Plain(said))
+        print(said.getvalue())
         yield Made(done, issued, apple, bucket, publishers.asked, said.getvalue(), secrets)
         fresh = parse(inputs)["htmx"]
         (cache.root / "archives" / f"{fresh.expected.key}{suffix(fresh)}").unlink(missing_ok=True)
@@ -204,7 +207,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
 
 def test_every_step_runs(made: Made) -> None:
     assert [one.name for one in made.done.outcomes] == [step.name for step in STEPS]
-    assert made.done.complete
+    assert made.done.complete, made.said
     summary = json.loads(made.done.places.summary.read_text())
     assert (summary["profile"], summary["version"]) == ("production", "9.9.9")
     rows = json.loads(made.done.places.verification.read_text())["rows"]

@@ -134,7 +134,7 @@ def services(
     }
     config = configuration.load(ROOT, profile, overrides=settings)
     where = places(config, Version("1.0", "1", 0), root / "dist")
-    return Services(config, where, runner or Security(root), 0)  # type: ignore[arg-type]
+    return Services(config, where, runner or Security(root), 0)
 
 
 @pytest.fixture
