@@ -42,7 +42,7 @@ from release.steps import STEPS
 from signing import eddsa, eddsa_keys, macho, notary, superblob
 from signing.certificate import require_chain
 from signing.verify import Report, verify_app, verify_image
-from tests.release.test_release import Checkout, copy_checkout
+from tests.checkouts import Checkout, copy_checkout
 from tests.standins.authority import PASSWORD, TEAM, Issued, issue
 
 pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.xdist_group("release")]
@@ -199,7 +199,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         patch.setattr(Services, "public_session", session)
         patch.setattr(configuration, "load", lambda *_, **__: config)
         done = run.release(checkout.root, Options("production"), Plain(said))
-        print(said.getvalue())
         yield Made(done, issued, apple, bucket, publishers.asked, said.getvalue(), secrets)
         fresh = parse(inputs)["htmx"]
         (cache.root / "archives" / f"{fresh.expected.key}{suffix(fresh)}").unlink(missing_ok=True)
