@@ -89,7 +89,7 @@ def require(path: Path, version: str) -> Section:
         raise ChangelogFault(
             f"{path.name} has no section for {version}",
             where=path,
-            cure="write under it what changed"
+            cure=f"write what changed under a heading `## [{UNRELEASED}]`"
             if version == UNRELEASED
             else "./invoke bump makes one of what is under [Unreleased]",
         )

@@ -164,7 +164,7 @@ def _bring_up_to_date(
     digests = Digests(dist / ".digests.json")
     version, journal, home = choose(config, options, digests, runner, dist)
     with Services(config, home, runner, version.epoch, clock=clock) as services:
-        look = partial(_case, config, version, home, services, runner, options.version)
+        look = partial(_case, config, version, home, services, runner, options)
         ready = _would_start(look()) if options.selection.dry_run else None
         if ready is None:
             check_before(services, journal, look)
@@ -279,11 +279,14 @@ def _would_start(case: Case) -> Diagnosis:
 
 
 def _case(
-    config: Config, version: Version, home: Places, services: Services, runner: Runner, asked: str | None
+    config: Config, version: Version, home: Places, services: Services, runner: Runner, options: Options
 ) -> Case:
     from release import doctor
 
-    return doctor.case_of(config, version, home, services, runner, asked=asked)
+    names = [step.name for step in STEPS]
+    start = names.index(options.selection.start) if options.selection.start else 0
+    taken = start > names.index("embed")
+    return doctor.case_of(config, version, home, services, runner, asked=options.version, taken=taken)
 
 
 def finish(done: Done, job: Job) -> None:

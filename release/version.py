@@ -149,13 +149,16 @@ def version_of(git: Git, asked: str | None, *, require_tag: bool) -> str:
         if require_tag and tag != asked:
             raise GitFault(
                 f"HEAD carries {'the tag v' + tag if tag else 'no tag'}, not v{asked}",
-                cure=f"git tag v{asked}, or check out the tag",
+                cure=f"./invoke tag makes it, or check out the tag v{asked}",
             )
         return asked
     if tag is not None:
         return check_version(tag)
     if require_tag:
-        raise GitFault("HEAD carries no version tag", cure="git tag v1.2.3, or check out the tag")
+        raise GitFault(
+            "HEAD carries no version tag",
+            cure="./invoke tag makes one of what ./invoke bump has dated; or check out the tag",
+        )
     nearest = git.nearest_tag()
     return check_version(nearest) if nearest else _FALLBACK
 

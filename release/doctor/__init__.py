@@ -198,13 +198,16 @@ def case_of(
     runner: Runner,
     *,
     asked: str | None = None,
+    taken: bool = False,
     clock: Clock | None = None,
 ) -> Case:
     """Put together what the checks look at."""
     from release.credentials import credentials
 
     found = credentials(config, natively=services.notarizes_natively, dist=places.dist)
-    return Case(config, version, places, services, runner, clock or SystemClock(), found, os.environ, asked)
+    return Case(
+        config, version, places, services, runner, clock or SystemClock(), found, os.environ, asked, taken
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,10 @@ class Dates:
 
 @dataclass(slots=True)
 class Case:
-    """A release that is to be looked at. `asked`: the version wished for, if not the tag's."""
+    """A release that is to be looked at. `asked`: the version wished for, if not the tag's.
+
+    `taken`: the app that was built is taken as it is (--from a later step).
+    """
 
     config: Config
     version: Version
@@ -65,6 +68,7 @@ class Case:
     credentials: tuple[Credential, ...]
     environ: Mapping[str, str]
     asked: str | None = None
+    taken: bool = False
     _feed: list[Feed | None] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     dates: Dates = field(init=False)

@@ -11,7 +11,7 @@ from errors import Exit, Fault
 from release import continuity
 from release import version as versions
 from release.doctor.case import Case
-from release.doctor.check import NotChecked
+from release.doctor.check import NotChecked, Warn
 from release.services import placed
 
 
@@ -23,20 +23,19 @@ def pair(case: Case) -> str:
     return f"{case.services.sparkle_public_key}, the private key fits"
 
 
-def plist(case: Case) -> str:
-    """Look whether the app that was built for this release carries that key."""
+def plist(case: Case) -> str | Warn:
+    """Look whether the app that was built for this release carries that key. Raises Fault SECRET."""
     info = case.places.app / "Contents" / "Info.plist"
     if not info.is_file():
         raise NotChecked("the app has not been built yet; it gets the key above")
     carried = plistlib.loads(info.read_bytes()).get("SUPublicEDKey", "")
     if carried != case.services.sparkle_public_key:
-        raise Fault(
-            f"the app that was built trusts {carried or 'no key'}, this release is for"
-            f" {case.services.sparkle_public_key}",
-            where=info,
-            cure="./invoke release builds it again; or set the key it was built with",
-            status=Exit.SECRET,
-        )
+        own = case.services.sparkle_public_key
+        said = f"the app that was built trusts {carried or 'no key'}, this release is for {own}"
+        if not case.taken:
+            return Warn(said, "./invoke release builds it again")
+        cure = "leave out --from: the app has to be built again"
+        raise Fault(said, where=info, cure=cure, status=Exit.SECRET)
     return "the app that was built carries it"
 
 

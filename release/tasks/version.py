@@ -146,7 +146,7 @@ def secrets(
     if not load:
         version_report.secrets(config, found, console(), as_json=json)
         return
-    folder = credentials.read_folder(Path(load).resolve(), found)
+    folder = credentials.read_folder(Path(load).expanduser().resolve(), found)
     sends = github and not dry_run
     if sends:
         credentials.load_into_github(folder, ROOT, runner)

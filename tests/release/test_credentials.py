@@ -133,3 +133,10 @@ def test_a_keychain_is_asked_and_gives_nothing_away(tmp_path: Path) -> None:
         assert runner.calls == [
             ("security", "find-generic-password", "-s", "https://sparkle-project.org", "-a", "ed25519")
         ]
+
+
+def test_the_workflows_are_given_what_a_release_needs() -> None:
+    wanted = {one.name for one in known()} - {"CLOUDFLARE_API_TOKEN"}
+    for name in ("release.yml", "finalize.yml"):
+        text = (ROOT / ".github" / "workflows" / name).read_text("utf-8")
+        assert set(re.findall(r"secrets\.([A-Z0-9_]+)", text)) - {"GITHUB_TOKEN"} == wanted

@@ -24,10 +24,10 @@ def world(_served: World) -> World:
 def diagnose(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Diagnosis]:
     """Make every check on the world as it is by then."""
 
-    def run(build: str = "9") -> Diagnosis:
+    def run(build: str = "9", *, taken: bool = False) -> Diagnosis:
         for name, value in world.environ.items():
             monkeypatch.setenv(name, value)
-        with world.case(build) as case:
+        with world.case(build, taken=taken) as case:
             return doctor(case)
 
     return run

@@ -54,14 +54,14 @@ class World:
     clock: Clock = field(default_factory=SystemClock)
 
     @contextmanager
-    def case(self, build: str = "9") -> Iterator[Case]:
+    def case(self, build: str = "9", *, taken: bool = False) -> Iterator[Case]:
         config = configuration.load(self.checkout.root, "production", overrides=self.overrides)
         version = Version("1.2.0", build, 0)
         home = places(config, version)
         with Routed(config, home, Subprocess(), 0) as services:
             assert isinstance(services, Routed)
             services.world = self
-            yield case_of(config, version, home, services, Subprocess(), clock=self.clock)
+            yield case_of(config, version, home, services, Subprocess(), taken=taken, clock=self.clock)
 
     def publish(self, folder: Path, build: str = "1") -> None:
         """Make a build public, signed with the key and certificate that the next one has, too."""
