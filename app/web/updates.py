@@ -39,13 +39,16 @@ def updates_page(
     """Render the page, with what came of looking."""
     state = state_of(request)
     can = state.shell is not None or updates.source(state.settings) is not None
+    preferences = state.preferences().preferences
     return page(
         request,
         "updates",
         status,
-        preferences=state.preferences().preferences,
+        preferences=preferences,
         found=found,
         can_check=can,
+        # On a Mac Sparkle looks by itself. Elsewhere the page does when it is opened.
+        look=can and state.shell is None and preferences.check_for_updates and not (found or error),
         cannot=NO_FEED,
         error=error,
     )

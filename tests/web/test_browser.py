@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.server
 import json
 import re
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.agents.registry import AGENTS
+from tests.app.test_updates import feed, item
 from tests.standins.cursor import CursorStandIn
 from tests.web.browser import PATIENCE, Site, Window, site, until_ready, window
 from tests.web.conftest import KEY
@@ -235,6 +240,31 @@ def test_settings_are_kept(user: Window, ready_site: Site) -> None:
     )
     page.get_by_text("The log’s last lines").click()
     expect(page.locator("pre.log")).to_contain_text("bridge ready")
+
+
+def test_a_newer_version_is_shown_when_the_page_is_opened(
+    browser: Browser, environ: dict[str, str], tmp_path: Path, htmx: Path
+) -> None:
+    (tmp_path / "appcast.xml").write_bytes(feed(item("7")))
+    with serving(tmp_path) as url:
+        environ = {**environ, "CURSOR_API_KEY": KEY, "API_FOR_CURSOR_FEED": f"{url}/appcast.xml"}
+        with site(environ, tmp_path / "home") as running, window(browser) as user:
+            enter(user.page, running, "updates")
+            expect(user.page.get_by_text("1.7 is there")).to_be_visible()
+            expect(user.page.get_by_role("link", name="Get it")).to_have_attribute(
+                "href", "https://updates.example/7.dmg"
+            )
+            assert user.seen.errors == []
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a folder's files."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_settings_that_were_broken_are_told(

@@ -219,6 +219,22 @@ def test_updates_say_why_they_cannot_be_looked_for(pages: Pages) -> None:
     assert (kept.channel, kept.check_for_updates) == ("beta", False)
 
 
+def test_the_page_looks_for_updates_when_it_is_opened_unless_told_not_to(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 'hx-trigger="load, submit"'
+    assert looks not in pages.get("/app/updates")  # without a feed
+    pages.state.settings = dataclasses.replace(pages.state.settings, feed="http://127.0.0.1:9/appcast.xml")
+    assert looks in pages.get("/app/updates")
+    refused = pages.post("/app/updates/check")
+    assert refused.status_code == 502 and looks not in refused.text
+    monkeypatch.setattr("app.updates.download", lambda url: feed(item("7")))
+    found = pages.post("/app/updates/check")
+    assert "1.7 is there" in found.text and looks not in found.text
+    pages.post("/app/updates", channel="stable")
+    assert looks not in pages.get("/app/updates")
+
+
 def test_a_problem_with_the_settings_file_is_shown(pages: Pages) -> None:
     assert pages.state.file is not None
     pages.state.file.path.parent.mkdir(exist_ok=True)
