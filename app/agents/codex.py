@@ -60,9 +60,7 @@ AGENT = Agent(
     "Codex",
     _files,
     _signs,
-    after=(
-        f"Run codex --profile {PROVIDER}, or --profile {PROVIDER}-fast. Codex needs tools in Responses: turn "
-        "them on in this app's settings, or start it with API_FOR_CURSOR_RESPONSES_TOOLS=1."
-    ),
+    after=f"Run codex --profile {PROVIDER}, or --profile {PROVIDER}-fast.",
     website="https://developers.openai.com/codex",
+    responses_tools=True,
 )

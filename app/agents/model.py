@@ -151,7 +151,8 @@ class Agent:
     """An agent: `name` is for the command line, `title` for people.
 
     `files` gives its files in the order in which they are written; `signs` what shows that it is here.
-    `after` says what the user does next, once it is installed.
+    `after` says what the user does next, once it is installed; `responses_tools` that it works only if this
+    app's server lets tools into Responses.
     """
 
     name: str
@@ -160,3 +161,4 @@ class Agent:
     signs: Callable[[Home], Signs]
     after: str
     website: str
+    responses_tools: bool = False

@@ -27,6 +27,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CHANGED = "changed between preview and install"
+NEEDS_TOOLS = (
+    "It needs tools in Responses: turn them on in this app's settings, or start the server with "
+    "API_FOR_CURSOR_RESPONSES_TOOLS=1."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class AgentView:
     actions: tuple[str, ...]
     after: str
     website: str
+    responses_tools: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,8 @@ class Service:
         except AppError as error:
             state, sentence = "unreadable", f"{error}."
         actions = (*_actions(state), *(("undo",) if self._undoable(agent) else ()))
-        return AgentView(agent.name, agent.title, state, sentence, paths, actions, agent.after, agent.website)
+        told = agent.after, agent.website, agent.responses_tools
+        return AgentView(agent.name, agent.title, state, sentence, paths, actions, *told)
 
     def preview(self, name: str, action: Action) -> Preview:
         """Work out what an action would change, without changing anything. Raises AppError."""
@@ -232,7 +238,8 @@ class Service:
             disk.remove_folders([Path(folder) for entry in backups.entries() for folder in entry.folders])
         paths = tuple(change.path for change in wanted)
         kept = backups.folder if any(change.before is not None for change in wanted) else None
-        return Result(agent.name, agent.title, action, paths, kept, agent.after if installed else "")
+        after = f"{agent.after} {NEEDS_TOOLS}" if agent.responses_tools else agent.after
+        return Result(agent.name, agent.title, action, paths, kept, after if installed else "")
 
     def _former(self, backups: Backups, entry: Entry, index: int, force: bool) -> Change:
         saved = entry.files[index]

@@ -37,7 +37,8 @@ BACK = {"welcome": ("/app/welcome", "First steps")}
 class AgentLine:
     """An agent in a list: its state in a word, a tone and a sentence; `verb` is what to do next.
 
-    `after` says what the user does in the agent now that it is set up.
+    `after` says what the user does in the agent now that it is set up; `lacks_tools` that it waits for a
+    setting of this server.
     """
 
     name: str
@@ -48,6 +49,7 @@ class AgentLine:
     verb: str
     here: bool
     after: str
+    lacks_tools: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,13 @@ def setup(state: State) -> Service:
 async def agent_lines(state: State) -> list[AgentLine]:
     """Look at every agent; those that are here come first."""
     views = await asyncio.to_thread(lambda: setup(state).overview())
-    return sorted(map(line_of, views), key=lambda line: (not line.here, line.tone == "calm"))
+    lines = (line_of(view, state) for view in views)
+    return sorted(lines, key=lambda line: (not line.here, line.tone == "calm"))
 
 
-def line_of(view: AgentView) -> AgentLine:
+def line_of(view: AgentView, state: State) -> AgentLine:
     """Describe an agent for a list."""
+    installed = view.state == "installed"
     verb = next((word for word in ("update", "install") if word in view.actions), "look")
     return AgentLine(
         view.name,
@@ -106,7 +110,8 @@ def line_of(view: AgentView) -> AgentLine:
         at_home(view.sentence),
         {"update": "Update", "install": "Set up", "look": "Details"}[verb],
         view.state != "not found",
-        view.after if view.state == "installed" else "",
+        view.after if installed else "",
+        installed and view.responses_tools and not state.settings.responses_tools,
     )
 
 
@@ -123,14 +128,15 @@ async def show_one(request: Request) -> Response:
 async def agent_page(request: Request, origin: str, status: int = 200, error: str = "") -> Response:
     """Render one agent with what can be done to it, each as the exact change."""
     name = _name(request)
-    view, offers = await asyncio.to_thread(_offers, setup(state_of(request)), name)
+    state = state_of(request)
+    view, offers = await asyncio.to_thread(_offers, setup(state), name)
     back, back_text = BACK.get(origin, ("/app/agents", "Agent Setup"))
     return page(
         request,
         "agent",
         status,
         section="agents",
-        agent=line_of(view),
+        agent=line_of(view, state),
         website=view.website,
         changes=offers,
         can_undo="undo" in view.actions,

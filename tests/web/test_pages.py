@@ -219,6 +219,14 @@ def test_updates_say_why_they_cannot_be_looked_for(pages: Pages) -> None:
     assert (kept.channel, kept.check_for_updates) == ("beta", False)
 
 
+def test_an_agent_that_waits_for_a_setting_says_so_until_it_is_on(pages: Pages) -> None:
+    service("http://127.0.0.1:8787").install("codex")
+    assert "turn them on in Settings" in pages.get("/app/agents/codex")
+    pages.post("/app/settings", port="8787", keep_logs="5", responses_tools="yes")
+    page = pages.get("/app/agents/codex")
+    assert "codex --profile cursorapi" in page and "turn them on" not in page
+
+
 def test_the_page_looks_for_updates_when_it_is_opened_unless_told_not_to(
     pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ def test_install_show_remove_and_undo(here: Path, capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert "pi: set up" in out
     assert "codex --profile cursorapi" in out
+    assert out.count("It needs tools in Responses") == 1
     assert "former contents" not in out  # there were none
     assert "http://127.0.0.1:8787/v1" in (here / ".pi/agent/models.json").read_text()
     assert main(["agents", "install", "pi"]) == 0
