@@ -12,7 +12,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -30,9 +32,11 @@ DATABASE: Final = "api-for-composer"
 TOKEN: Final = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - a variable's name
 # Not part of what Cloudflare runs.
 LEFT_OUT: Final = ("hosts/local", "node_modules", "migrations", "site/assets", "__pycache__")
-# Of the app, what the hosted API shares: the dialect, and the endpoints that speak it.
-SHARED: Final = ("openai", "cursor", "server")
-PACKAGES: Final = ("starlette", "jinja2", "msgspec")
+# Of the app, what has no part in the hosted API, which shares the dialect and the endpoints that speak it.
+OTHERS: Final = ("agents", "bridge", "cli", "macos", "web")
+# What it runs with, in the versions that are tried here: each with the lock that has it.
+PACKAGES: Final = {"starlette": "worker.txt", "jinja2": "worker.txt", "msgspec": "pyodide.txt"}
+PYWRANGLER: Final = "workers-py==1.17.9"  # fetches them for Cloudflare's CPython
 ENTRY: Final = """\
 from worker.hosts.cloudflare.entry import BridgeContainer, Default
 
@@ -73,12 +77,11 @@ def build(root: Path) -> Path:
     shutil.copytree(root / SOURCE, target / "src/worker", ignore=ignore)
     for name in LEFT_OUT:
         shutil.rmtree(target / "src/worker" / name, ignore_errors=True)
-    for name in SHARED:
-        shutil.copytree(root / "app" / name, target / "src/app" / name, ignore=ignore)
-    for path in (root / "app").glob("*.py"):
-        shutil.copy2(path, target / "src/app")
+    shutil.copytree(root / "app", target / "src/app", ignore=ignore)
+    for name in OTHERS:
+        shutil.rmtree(target / "src/app" / name, ignore_errors=True)
     write_atomic(target / "src/entry.py", ENTRY.encode())
-    write_atomic(target / "pyproject.toml", _project().encode())
+    write_atomic(target / "pyproject.toml", _project(root).encode())
     write_json(target / "wrangler.json", _placed(settings(root), root))
     return target / "wrangler.json"
 
@@ -95,21 +98,32 @@ def _placed(config: dict[str, Any], root: Path) -> dict[str, Any]:
     return {**config, "main": "src/entry.py", "rules": rules}
 
 
-def _project() -> str:
-    packages = ", ".join(f'"{name}"' for name in PACKAGES)
+def _project(root: Path) -> str:
+    packages = ", ".join(f'"{_pinned(root, name)}"' for name in PACKAGES)
     return (
         '[project]\nname = "api-for-composer"\nversion = "0"\nrequires-python = ">=3.12"\n'
         f"dependencies = [{packages}]\n"
     )
 
 
-def migrate(root: Path, runner: Runner, where: Where) -> str:
-    """Apply the migrations that are new to the local or to the deployed database; give what wrangler says."""
+def _pinned(root: Path, name: str) -> str:
+    lock = root / "requirements" / PACKAGES[name]
+    found = re.search(rf"^{name}==[^\s\\]+", lock.read_text("utf-8"), re.M)
+    if found is None:
+        raise Fault(f"{name} is not in the lock", where=lock, status=Exit.CONFIG)
+    return found[0]
+
+
+def migrate(root: Path, runner: Runner, where: Where, state: Path | None = None) -> str:
+    """Apply the migrations that are new to the local or to the deployed database; give what wrangler says.
+
+    `state` is where the local one is kept, if not where `dev` has it.
+    """
     if where == "remote":
         _require_token()
     tool, config = wrangler(root, runner), build(root)
     words = ["d1", "migrations", "apply", DATABASE, f"--{where}"]
-    words += ["--persist-to", str(root / STATE)] if where == "local" else []
+    words += ["--persist-to", str(state or root / STATE)] if where == "local" else []
     return _run(tool, runner, config, words)
 
 
@@ -121,7 +135,7 @@ def deploy(root: Path, runner: Runner, *, dry_run: bool) -> str:
     if dry_run:
         words = ["deploy", "--dry-run", "--containers-rollout=none", "--outdir", str(config.parent / "out")]
         return _run(tool, runner, config, words)
-    runner.run(["uvx", "--from", "workers-py", "pywrangler", "sync"], cwd=config.parent)
+    runner.run(["uvx", "--from", PYWRANGLER, "pywrangler", "sync"], cwd=config.parent)
     return _run(tool, runner, config, ["deploy"])
 
 
@@ -135,6 +149,26 @@ def dev(root: Path, runner: Runner, port: int) -> int:
         shutil.copy2(values, config.parent / ".dev.vars")
     environment = {**tool.env, "CI": ""}
     return subprocess.run([*tool.argv, *words], cwd=config.parent, env=environment, check=False).returncode
+
+
+def serve_rehearsal(root: Path, words: Sequence[str]) -> int:
+    """Serve what the last rehearsal in this checkout has published, until it is interrupted.
+
+    `words` are the local host's options. Raises Fault USAGE where there was no rehearsal.
+    """
+    folder = root / "dist/rehearsal/bucket"
+    if not folder.is_dir():
+        cure = "run ./invoke release, which rehearses one"
+        raise Fault("nothing has been published here yet", where=folder, cure=cure, status=Exit.USAGE)
+    from release.rehearsal.bucket import Bucket
+
+    with Bucket(folder) as bucket:
+        line = [sys.executable, "-m", "worker.hosts.local.serve", *words]
+        line += ["--s3", bucket.endpoint, "--bucket", bucket.name]
+        keys = {"R2_ACCESS_KEY_ID": bucket.access_key, "R2_SECRET_ACCESS_KEY": bucket.secret_key}
+        with suppress(KeyboardInterrupt):
+            return subprocess.run(line, cwd=root, env={**os.environ, **keys}, check=False).returncode
+    return 0
 
 
 def found_secrets(root: Path, runner: Runner, environ: Mapping[str, str] = os.environ) -> list[Secret]:

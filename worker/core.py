@@ -19,9 +19,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from worker import hosted
 from worker.early_access import early_access
 from worker.notary_webhook import notary_webhook
+from worker.paths import broken
 from worker.ports import Ports, Unavailable
-from worker.releases import is_mine
-from worker.replies import CORS, PREFLIGHT, Refusal, Reply, not_allowed, not_found, problem, unavailable
+from worker.releases import LATEST, is_mine
+from worker.replies import (
+    CORS,
+    PREFLIGHT,
+    Refusal,
+    Reply,
+    bad_path,
+    not_allowed,
+    not_found,
+    problem,
+    unavailable,
+)
 from worker.requests import respond
 from worker.sending import Releases, path_of, send_reply
 from worker.site import pages
@@ -51,7 +62,7 @@ def make(ports: Ports, assets: ASGIApp | None = None) -> ASGIApp:
     )
     site.router.redirect_slashes = False
     site.state.ports = ports
-    releases = Releases(ports.releases)
+    releases = Releases(ports.releases, ports.settings.get("LATEST_IMAGE", LATEST))
     canonical = urlsplit(ports.settings.get("PUBLIC_URL", PUBLIC_URL))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,6 +72,8 @@ def make(ports: Ports, assets: ASGIApp | None = None) -> ASGIApp:
             await send_reply(_moved(scope, f"{canonical.scheme}://{canonical.netloc}"), scope["method"], send)
         elif is_mine(path_of(scope)):
             await releases.serve(scope, send)
+        elif broken(path_of(scope)):
+            await send_reply(bad_path(), scope["method"], send)
         elif scope["method"] == "OPTIONS":
             await send_reply(Reply(204, PREFLIGHT), "OPTIONS", send)
         else:

@@ -18,9 +18,14 @@ class BadPath(Exception):
     """The path cannot be decoded: its percent escapes are broken, or they are not UTF-8."""
 
 
+def broken(raw: bytes) -> bool:
+    """Whether a raw path has a percent sign that escapes nothing."""
+    return _BAD_ESCAPE.search(raw) is not None
+
+
 def segments(raw: bytes) -> tuple[str, ...]:
     """Split a raw path at its slashes, then decode each part once. Raises BadPath."""
-    if _BAD_ESCAPE.search(raw):
+    if broken(raw):
         raise BadPath
     try:
         return tuple(unquote_to_bytes(part).decode("utf-8") for part in raw.removeprefix(b"/").split(b"/"))

@@ -11,6 +11,10 @@ class Unavailable(Exception):
     """A part of the host does not answer: the bucket, the database, a server elsewhere. Says which."""
 
 
+class TimedOut(Unavailable):
+    """It has been silent for too long."""
+
+
 class Vanished(Exception):
     """The object is gone, or another one by now."""
 
@@ -75,7 +79,7 @@ class Outbound(Protocol):
     ) -> AsyncGenerator[bytes, None]:
         """Send one request and give its body as it comes; an answer other than 200 is Refused.
 
-        Closing it ends the request. So does CURSOR_SDK_BRIDGE_TIMEOUT_MS without a byte: Unavailable.
+        Closing it ends the request. So does CURSOR_SDK_BRIDGE_TIMEOUT_MS without a byte: TimedOut.
         """
         ...
 

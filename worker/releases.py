@@ -45,15 +45,23 @@ def is_mine(raw_path: bytes) -> bool:
 
 
 async def answer(
-    store: ObjectStore, method: str, raw_path: bytes, query: bytes, headers: Mapping[str, str]
+    store: ObjectStore,
+    method: str,
+    raw_path: bytes,
+    query: bytes,
+    headers: Mapping[str, str],
+    latest: str = LATEST,
 ) -> Reply:
-    """Answer a request; header names in `headers` are in lower case. Raises Unavailable as the store does."""
+    """Answer a request; header names in `headers` are in lower case, `latest` is where `/download` leads.
+
+    Raises Unavailable as the store does.
+    """
     if method == "OPTIONS":
         return Reply(204, {**PREFLIGHT, "allow": ALLOW})
     if method not in ("GET", "HEAD"):
         return not_allowed(ALLOW)
     if raw_path == b"/download":
-        return await _download(store, query)
+        return await _download(store, query, latest)
     try:
         key = key_of(raw_path)
     except BadPath:
@@ -62,7 +70,7 @@ async def answer(
     return not_found() if found is None else _object(found, headers)
 
 
-async def _download(store: ObjectStore, query: bytes) -> Reply:
+async def _download(store: ObjectStore, query: bytes, latest: str) -> Reply:
     """Lead to `latest`, or with `?arch=` or `?channel=` to the newest image of the feed that fits."""
     asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     arch, channel = (asked.get(name, [""])[-1] for name in ("arch", "channel"))
@@ -70,7 +78,7 @@ async def _download(store: ObjectStore, query: bytes) -> Reply:
         names = " or ".join(feed.ARCHITECTURES)
         return problem(400, f"arch is {names}", "invalid_request_error", param="arch")
     if not arch and channel in ("", feed.STABLE):
-        return _redirect(f"/{RELEASES}{LATEST}")
+        return _redirect(f"/{RELEASES}{latest}")
     public = await feed.read(store)
     item = feed.newest(public, arch or None, channel) if public else None
     if item is None:
@@ -125,5 +133,5 @@ def _headers(found: Object) -> Mapping[str, str]:
 
 def default_caching(key: str) -> str:
     """The feed, `latest` and pages that are replaced may be a minute old; what is versioned never changes."""
-    replaced = (FEED, f"{RELEASES}{LATEST}")
-    return SHORT if key in replaced or key.endswith(("/manifest.json", "/notes.html")) else IMMUTABLE
+    replaced = key == FEED or key.endswith(("-latest.dmg", "/manifest.json", "/notes.html"))
+    return SHORT if replaced else IMMUTABLE

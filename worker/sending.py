@@ -12,7 +12,7 @@ from starlette.types import Message, Scope, Send
 
 from worker.ports import Object, ObjectStore, Unavailable, Vanished
 from worker.ranges import Slice
-from worker.releases import answer
+from worker.releases import LATEST, answer
 from worker.replies import Reply, unavailable
 
 TRIES: Final = 3  # an object may be replaced between asking for it and reading it
@@ -47,8 +47,9 @@ class Ready:
 class Releases:
     """Answers requests for releases from one bucket; small objects, such as the feed, are kept in memory."""
 
-    def __init__(self, store: ObjectStore | None) -> None:
+    def __init__(self, store: ObjectStore | None, latest: str = LATEST) -> None:
         self.store = store
+        self.latest = latest
         self._kept: dict[bytes, Ready] = {}
 
     async def serve(self, scope: Scope, send: Send) -> None:
@@ -69,7 +70,8 @@ class Releases:
         headers = {name.decode(): value.decode("latin-1") for name, value in given if name in CONDITIONS}
         if not headers and scope["method"] == "GET" and await self._sent_again(path, send):
             return True
-        reply = await answer(self.store, scope["method"], path, scope["query_string"], headers)
+        query = scope["query_string"]
+        reply = await answer(self.store, scope["method"], path, query, headers, self.latest)
         return await self._sent(reply, scope, send)
 
     async def _sent_again(self, path: bytes, send: Send) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -19,16 +20,25 @@ from release.tasks.common import ROOT, console, guarded
     help={
         "port": "where to listen on 127.0.0.1",
         "releases": "a folder as the bucket (default: build/worker-data/bucket)",
-        "s3": "an S3 endpoint as the bucket instead",
+        "s3": "an S3 endpoint as the bucket instead; keys from R2_ACCESS_KEY_ID, R2_SECRET_ACCESS_KEY",
+        "bucket": "the bucket's name there (default: the production profile's)",
+        "rehearsal": "show what the last rehearsal has published",
     },
 )
 @guarded
-def worker_serve(c: Context, port: int = 8788, releases: str = "", s3: str = "") -> None:
+def worker_serve(
+    c: Context, port: int = 8788, releases: str = "", s3: str = "", bucket: str = "", rehearsal: bool = False
+) -> None:
     """Serve the public side here: uvicorn, SQLite, and a folder or an S3 bucket."""
     words = ["--port", str(port), "--data", "build/worker-data"]
-    words += ["--releases", releases] if releases else []
+    words += ["--releases", str(Path(releases).absolute())] if releases else []
     words += ["--s3", s3] if s3 else []
+    words += ["--bucket", bucket] if bucket else []
     os.chdir(ROOT)
+    if rehearsal:
+        from release import site
+
+        raise Stop(code=site.serve_rehearsal(ROOT, words))
     line = [sys.executable, "-m", "worker.hosts.local.serve", *words]
     os.execv(sys.executable, line)  # noqa: S606 - it gets signals itself
 

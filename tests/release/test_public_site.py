@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +28,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", "node_modules", ".dev.vars")
     shutil.copytree(ROOT / "worker", tmp_path / "worker", ignore=ignore)
     shutil.copytree(ROOT / "app", tmp_path / "app", ignore=ignore)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     monkeypatch.setattr(site, "wrangler", lambda root, runner: TOOL)
     return tmp_path
 
@@ -38,7 +43,20 @@ def test_what_is_deployed(checkout: Path) -> None:
     assert Path(config["containers"][0]["image"]).is_file()
     assert (built / "src/worker/site/templates/landing.html").is_file()
     assert (built / "src/app/openai/chat.py").is_file()
+    pinned = re.findall(r'"(\w+)==[\d.]+"', (built / "pyproject.toml").read_text())
+    assert pinned == ["starlette", "jinja2", "msgspec"]
     assert not list(built.rglob("local")) and not list(built.rglob(".dev.vars*"))
+
+
+def test_what_is_deployed_is_whole(checkout: Path) -> None:
+    """The core and the hosted API find all that they import in what is put together, and import no host."""
+    source = site.build(checkout).parent / "src"
+    program = "import sys, worker.core, worker.hosted.table; print(*sys.modules)"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(source)}
+    found = subprocess.run([sys.executable, "-c", program], cwd=source, env=environment, capture_output=True)
+    assert found.returncode == 0, found.stderr.decode()
+    absent = {"aiohttp", "boto3", "cryptography", "httpx", "keyring", "obstore", "uvicorn"}
+    assert not absent & set(found.stdout.decode().split())
 
 
 def test_the_commands(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +67,7 @@ def test_the_commands(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = str(checkout / "build/worker/wrangler.json")
     assert [list(line) for line in runner.calls] == [
         ["node", "wrangler.js", "d1", "migrations", "apply", "api-for-composer", "--remote", "-c", config],
-        ["uvx", "--from", "workers-py", "pywrangler", "sync"],
+        ["uvx", "--from", site.PYWRANGLER, "pywrangler", "sync"],
         ["node", "wrangler.js", "deploy", "-c", config],
     ]
     assert "a-secret-token" not in str(runner.calls)

@@ -159,7 +159,7 @@ OBJECTS: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("latest is gone", shipped.LATEST, GONE, {"download button"}),
     ("latest has other bytes", shipped.LATEST, {"data": b"other"}, {"download button"}),
     ("latest is not kept", shipped.LATEST, {"cache_control": "no-store"}, {"latest caching"}),
-    ("latest is shown, not saved", shipped.LATEST, {"disposition": None}, {"latest name"}),
+    ("latest is shown, not saved", shipped.LATEST, {"disposition": "inline"}, {"latest name"}),
     ("latest is a page", shipped.LATEST, {"content_type": "text/html"}, {"download button"}),
     ("image is gone", NAME, GONE, {"image", "download button", "objects of 7"}),
     ("image is short", NAME, {"cut": 512}, {"image", "download button", "objects of 7"}),

@@ -1,14 +1,15 @@
 """Sites that answer wrongly: without ranges, with a page for everything, without an end."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from release.rehearsal.site import Environ, Site, route
+from release.rehearsal.site import Site, route
 from release.verification import Verification
 from release.verify import Expected, Limits, verify_site
 from release.verify.rows import Wrong
@@ -19,7 +20,7 @@ from tests.standins.store import MemoryStore
 
 pytestmark = pytest.mark.xdist_group("verify")
 
-Start = Callable[..., Any]
+Headers = dict[bytes, bytes]
 
 
 @pytest.fixture(scope="module")
@@ -44,95 +45,110 @@ def failed(verification: Verification) -> set[str]:
     return {row.name for row in verification.failed} - macs
 
 
-class NoRanges(Site):
-    """Gives the whole whatever part is asked for."""
+class Otherwise(Site):
+    """Changes what is asked, or what is answered."""
 
-    def _answer(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        environ.pop("HTTP_RANGE", None)
-        return super()._answer(environ, start_response)
+    def asked(self, headers: Headers) -> Headers:
+        return headers
 
-
-class IgnoresIfRange(Site):
-    """Gives a part of this version to who has begun with another."""
-
-    def _answer(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        environ.pop("HTTP_IF_RANGE", None)
-        return super()._answer(environ, start_response)
-
-
-class WrongRanges(Site):
-    """Gives the right number of wrong bytes."""
-
-    def _answer(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        body = list(super()._answer(environ, start_response))
-        return [bytes(len(part)) for part in body] if "HTTP_RANGE" in environ else body
-
-
-class AlwaysWhole(Site):
-    """Sends again what the client has."""
-
-    def _answer(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        environ.pop("HTTP_IF_NONE_MATCH", None)
-        return super()._answer(environ, start_response)
-
-
-class Changed(Site):
-    """Changes heads of answers by `change`."""
-
-    def change(self, environ: Environ, status: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+    def head(self, scope: Scope, status: int, headers: Headers) -> tuple[int, Headers]:
         return status, headers
 
-    def _answer(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        def start(status: str, headers: list[tuple[str, str]]) -> Any:
-            status, changed = self.change(environ, status, dict(headers))
-            return start_response(status, list(changed.items()))
+    def body(self, scope: Scope, data: bytes) -> bytes:
+        return data
 
-        return super()._answer(environ, start)
+    def around(self, app: ASGIApp) -> ASGIApp:
+        async def changed(scope: Scope, receive: Receive, send: Send) -> None:
+            async def sending(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    status, headers = self.head(scope, message["status"], dict(message["headers"]))
+                    message = {**message, "status": status, "headers": list(headers.items())}
+                else:
+                    message = {**message, "body": self.body(scope, message.get("body", b""))}
+                await send(message)
+
+            headers = list(self.asked(dict(scope["headers"])).items())
+            await app({**scope, "headers": headers}, receive, sending)
+
+        return changed
 
 
-class SoftAbsence(Changed):
+class NoRanges(Otherwise):
+    """Gives the whole whatever part is asked for."""
+
+    def asked(self, headers: Headers) -> Headers:
+        return without(headers, b"range")
+
+
+class IgnoresIfRange(Otherwise):
+    """Gives a part of this version to who has begun with another."""
+
+    def asked(self, headers: Headers) -> Headers:
+        return without(headers, b"if-range")
+
+
+class WrongRanges(Otherwise):
+    """Gives the right number of wrong bytes."""
+
+    def body(self, scope: Scope, data: bytes) -> bytes:
+        return bytes(len(data)) if b"range" in dict(scope["headers"]) else data
+
+
+class AlwaysWhole(Otherwise):
+    """Sends again what the client has."""
+
+    def asked(self, headers: Headers) -> Headers:
+        return without(headers, b"if-none-match")
+
+
+class SoftAbsence(Otherwise):
     """Has a friendly page for everything that is not there."""
 
-    def change(self, environ: Environ, status: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
-        return ("200 OK" if status.startswith("404") else status), headers
+    def head(self, scope: Scope, status: int, headers: Headers) -> tuple[int, Headers]:
+        return (200 if status == 404 else status), headers
 
 
-class NoTag(Changed):
+class NoTag(Otherwise):
     """Has no entity tags."""
 
-    def change(self, environ: Environ, status: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
-        return status, {name: value for name, value in headers.items() if name != "ETag"}
+    def head(self, scope: Scope, status: int, headers: Headers) -> tuple[int, Headers]:
+        return status, without(headers, b"etag")
 
 
-class OtherHead(Changed):
+class OtherHead(Otherwise):
     """Tells another length on HEAD."""
 
-    def change(self, environ: Environ, status: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
-        return status, headers | ({"Content-Length": "0"} if environ["REQUEST_METHOD"] == "HEAD" else {})
+    def head(self, scope: Scope, status: int, headers: Headers) -> tuple[int, Headers]:
+        return status, headers | ({b"content-length": b"0"} if scope["method"] == "HEAD" else {})
 
 
 class Direct(Site):
     """Has the image at /download itself."""
 
-    def _answer(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/download":
-            environ["REQUEST_URI"] = f"/releases/{shipped.LATEST}"
-        return super()._answer(environ, start_response)
+    def around(self, app: ASGIApp) -> ASGIApp:
+        async def direct(scope: Scope, receive: Receive, send: Send) -> None:
+            path = f"/releases/{shipped.LATEST}" if scope["path"] == "/download" else scope["path"]
+            await app({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+        return direct
 
 
-class Circle(Changed):
+class Circle(Otherwise):
     """Leads from the download button to the download button."""
 
-    def change(self, environ: Environ, status: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
-        return status, headers | ({"Location": "/download"} if "Location" in headers else {})
+    def head(self, scope: Scope, status: int, headers: Headers) -> tuple[int, Headers]:
+        return status, headers | ({b"location": b"/download"} if b"location" in headers else {})
 
 
-class Breaks(Site):
+class Breaks(Otherwise):
     """Ends an image in its middle."""
 
-    def _answer(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        body = list(super()._answer(environ, start_response))
-        return [part[: len(part) // 2] for part in body] if environ["PATH_INFO"].endswith(".dmg") else body
+    def body(self, scope: Scope, data: bytes) -> bytes:
+        return data[: len(data) // 2] if scope["path"].endswith(".dmg") else data
+
+
+def without(headers: Headers, name: bytes) -> Headers:
+    return {one: value for one, value in headers.items() if one != name}
 
 
 @pytest.mark.parametrize(
@@ -163,16 +179,16 @@ def test_a_release_that_is_larger_than_the_limit_is_given_up(verify: Callable[..
 
 
 class Endless(Site):
-    """Never stops sending."""
+    """Sends more than anybody takes."""
 
-    def _answer(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        start_response("200 OK", [("Content-Type", "text/plain")])
+    def around(self, app: ASGIApp) -> ASGIApp:
+        async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+            headers = [(b"content-type", b"text/plain")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            for _ in range(20_000):
+                await send({"type": "http.response.body", "body": bytes(1 << 16), "more_body": True})
 
-        def zeros() -> Iterator[bytes]:
-            while True:
-                yield bytes(1 << 16)
-
-        return zeros()
+        return endless
 
 
 def test_what_has_no_end_is_given_up(tmp_path: Path) -> None:
@@ -188,9 +204,13 @@ def test_what_has_no_end_is_given_up(tmp_path: Path) -> None:
 
 def test_a_lie_about_the_length_is_no_download(tmp_path: Path) -> None:
     class Short(Site):
-        def _answer(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-            start_response("200 OK", [("Content-Length", "10")])
-            return [b"five!"]
+        def around(self, app: ASGIApp) -> ASGIApp:
+            async def short(scope: Scope, receive: Receive, send: Send) -> None:
+                headers = [(b"content-length", b"10")]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                await send({"type": "http.response.body", "body": b"five!"})
+
+            return short
 
     with (
         Short(MemoryStore()) as site,

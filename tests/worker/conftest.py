@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.hosts import Elsewhere, Site, elsewhere, site
+from tests.worker.hosts import Cloudflare, Elsewhere, Host, Site, Uvicorn, elsewhere
+from tests.worker.python_worker import PythonWorker, one_for_all
 
 FEED = """<?xml version="1.0" encoding="utf-8"?>
 <rss version="2.0" xmlns:sparkle="http://www.andymatuschak.org/xml-namespaces/sparkle"><channel>
@@ -27,11 +28,46 @@ IMAGE = bytes(range(256)) * 16 * 1024  # 4 MB: goes out as a file
 SMALL = b"a manifest"
 
 
+HOSTS = [
+    "uvicorn",
+    pytest.param("python-worker", marks=[pytest.mark.slow, pytest.mark.xdist_group("python-worker")]),
+]
+
+
+@pytest.fixture(scope="session")
+def python_worker() -> Iterator[PythonWorker]:
+    """Cloudflare's host, one for all tests."""
+    with one_for_all() as running:
+        yield running
+
+
+@pytest.fixture(params=HOSTS)
+def host(request: pytest.FixtureRequest) -> Host:
+    """Each host: a test that asks for it runs on both."""
+    return Uvicorn() if request.param == "uvicorn" else Cloudflare(request.getfixturevalue("python_worker"))
+
+
 @pytest.fixture(scope="module")
-def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A site with a release on it."""
-    with site(tmp_path_factory.mktemp("site")) as running:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site on uvicorn with a release on it."""
+    with Uvicorn().site(tmp_path_factory.mktemp("site")) as running:
         publish(running)
+        yield running
+
+
+@pytest.fixture
+def public(host: Host, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A site with a release on it, which no test changes."""
+    if isinstance(host, Uvicorn):
+        yield request.getfixturevalue("opened")
+        return
+    assert isinstance(host, Cloudflare)
+    if host.worker.holds == "public":
+        yield host.as_it_is()
+        return
+    with host.site(tmp_path) as running:
+        publish(running)
+        host.worker.holds = "public"
         yield running
 
 
@@ -52,7 +88,7 @@ def world() -> Iterator[Elsewhere]:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Site]:
+def fresh(host: Host, tmp_path: Path) -> Iterator[Site]:
     """A site with nothing on it."""
-    with site(tmp_path) as running:
+    with host.site(tmp_path) as running:
         yield running

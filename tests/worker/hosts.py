@@ -1,4 +1,8 @@
-"""The site on a real port, with a folder as the bucket, and other people's servers around it as stand-ins."""
+"""The site on a real port, on either host, and other people's servers around it as stand-ins.
+
+`Host` opens a site for a test. The one on uvicorn has a folder as its bucket and SQLite; the other one is
+Cloudflare's Python Worker with wrangler's bucket and database. Both are told to and asked in the same words.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +10,59 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 
+from tests.worker.python_worker import PythonWorker
 from worker.core import make
 from worker.hosts.local.cipher import AesGcm
 from worker.hosts.local.folder import Folder
 from worker.hosts.local.outbound import Http
 from worker.hosts.local.serve import ASSETS, options, with_lifespan
 from worker.hosts.local.sqlite import Sqlite
-from worker.ports import Database, ObjectStore, Ports
+from worker.hosts.settings import patience
+from worker.ports import Database, Object, ObjectStore, Ports, Unavailable
+
+BEGINNING = 1_795_000_000.0  # epoch seconds
+
+
+class Clock(Protocol):
+    """A clock that stands until it is moved."""
+
+    seconds: float
 
 
 @dataclass
-class Clock:
-    """A clock that stands until it is moved."""
+class StandingClock:
+    """The clock of the site on uvicorn."""
 
-    seconds: float = 1_795_000_000.0
+    seconds: float = BEGINNING
 
     def now(self) -> float:
         return self.seconds
+
+
+class RemoteClock:
+    """The clock of the Python Worker."""
+
+    def __init__(self, worker: PythonWorker) -> None:
+        self._worker = worker
+        self.seconds = BEGINNING
+
+    @property
+    def seconds(self) -> float:
+        return self._seconds
+
+    @seconds.setter
+    def seconds(self, value: float) -> None:
+        self._seconds = value
+        self._worker.tell("clock", seconds=value)
 
 
 @dataclass(frozen=True)
@@ -55,9 +86,15 @@ class Site:
     """A site that runs."""
 
     port: int
-    bucket: Path
-    database: Sqlite
     clock: Clock
+
+    def put(self, key: str, data: bytes) -> None:
+        """Put an object into the bucket, as a whole."""
+        raise NotImplementedError
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Ask the database."""
+        raise NotImplementedError
 
     @property
     def url(self) -> str:
@@ -83,35 +120,142 @@ class Site:
         given = {"content_type": "application/json", **headers}
         return self.ask(path, "POST", json.dumps(body).encode(), **given)
 
+
+@dataclass
+class LocalSite(Site):
+    """On uvicorn."""
+
+    bucket: Path
+    database: Sqlite
+
     def put(self, key: str, data: bytes) -> None:
-        """Put an object into the bucket, as a whole."""
         path = self.bucket / key
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.new")
         temporary.write_bytes(data)
         temporary.replace(path)
 
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        return self.database._rows(sql, ())
+
+
+@dataclass
+class RemoteSite(Site):
+    """As a Python Worker."""
+
+    worker: PythonWorker
+
+    def put(self, key: str, data: bytes) -> None:
+        self.worker.put(key, data)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.worker.tell("rows", sql=sql)
+        return found
+
+
+class Host(Protocol):
+    """Opens sites. `down` and `without` name bindings (RELEASES, DB) that do not answer, or are not there."""
+
+    def site(
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        down: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> AbstractContextManager[Site]: ...
+
+
+class Uvicorn:
+    """The host of one's own machine."""
+
+    @contextmanager
+    def site(
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        down: Sequence[str] = (),
+        without: Sequence[str] = (),
+        store: ObjectStore | None = None,
+    ) -> Iterator[LocalSite]:
+        """Open one; `store` takes the place of the folder."""
+        bucket = folder / "bucket"
+        bucket.mkdir(parents=True, exist_ok=True)
+        database = Sqlite(folder / "site.sqlite")
+        database.migrate()
+        store = DownStore() if "RELEASES" in down else store or Folder(bucket)
+        rows = DownDatabase() if "DB" in down else database
+        kept = (None if "RELEASES" in without else store, None if "DB" in without else rows)
+        clock = StandingClock()
+        with running(database, *kept, clock, settings or {}) as port:
+            yield LocalSite(port, clock, bucket, database)
+
+
+@dataclass
+class Cloudflare:
+    """The host on Cloudflare."""
+
+    worker: PythonWorker
+
+    @contextmanager
+    def site(
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        down: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> Iterator[Site]:
+        self.worker.reset(settings or {}, without, keep=folder == self.worker.folder)
+        self.worker.folder = folder
+        if down:
+            self.worker.tell("down", names=list(down))
+        yield self.as_it_is()
+
+    def as_it_is(self) -> Site:
+        """The site with everything that was put there before."""
+        return RemoteSite(self.worker.port, RemoteClock(self.worker), self.worker)
+
+
+class DownStore:
+    """A bucket that does not answer."""
+
+    async def head(self, key: str) -> Object | None:
+        raise Unavailable("bucket: a secret detail")
+
+    async def stream(self, found: Object, start: int, end: int):
+        raise Unavailable("bucket: a secret detail")
+        yield b""
+
+
+class DownDatabase:
+    """A database that does not answer."""
+
+    async def rows(self, sql: str, *values: object) -> Sequence[Mapping[str, Any]]:
+        raise Unavailable("a secret detail")
+
+    async def write(self, *statements: tuple[str, Sequence[object]]) -> int:
+        raise Unavailable("a secret detail")
+
 
 @contextmanager
-def site(
-    folder: Path,
-    settings: Mapping[str, str] | None = None,
-    *,
-    store: ObjectStore | None = None,
-    database: Database | None = None,
-) -> Iterator[Site]:
-    """Run a site for a test, in a thread of its own."""
-    bucket, clock = folder / "bucket", Clock()
-    bucket.mkdir(parents=True, exist_ok=True)
-    kept, outbound = Sqlite(folder / "site.sqlite"), Http(patience=5)
-    kept.migrate()
-    ports = Ports(store or Folder(bucket), database or kept, outbound, AesGcm(), clock, settings or {})
-    app = with_lifespan(make(ports, ASSETS), kept, outbound)
+def running(
+    kept: Sqlite,
+    store: ObjectStore | None,
+    database: Database | None,
+    clock: StandingClock,
+    settings: Mapping[str, str],
+) -> Iterator[int]:
+    """Run a site on uvicorn, in a thread of its own; give its port."""
+    outbound = Http(patience(settings) / 1000)
+    ports = Ports(store, database, outbound, AesGcm(), clock, settings)
+    app = with_lifespan(make(ports, ASSETS), outbound.close, kept.close)
     server = uvicorn.Server(uvicorn.Config(app, **options("127.0.0.1", 0)))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        yield Site(_port(server, thread), bucket, kept, clock)
+        yield _port(server, thread)
     finally:
         server.should_exit = True
         thread.join(10)
@@ -132,6 +276,7 @@ class Elsewhere:
     url: str = ""
     answers: dict[tuple[str, str], tuple[int, object]] = field(default_factory=dict)
     asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    delay: float = 0.0  # seconds before it answers
 
     def answer(self, method: str, path: str, status: int, body: object = None) -> None:
         self.answers[method, path] = (status, body)
@@ -149,6 +294,7 @@ def elsewhere() -> Iterator[Elsewhere]:
             told.asked.append(
                 (self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
             )
+            time.sleep(told.delay)
             status, answer = told.answers.get((self.command, self.path), (404, {"error": "unknown"}))
             data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.hosts import Elsewhere, Site, site
+from tests.worker.hosts import Elsewhere, Host, Site
 
 TOKEN = "a-long-webhook-token"
 QUERY = (
@@ -18,7 +18,7 @@ QUERY = (
 
 
 @pytest.fixture
-def running(tmp_path: Path, world: Elsewhere) -> Iterator[Site]:
+def running(host: Host, tmp_path: Path, world: Elsewhere) -> Iterator[Site]:
     settings = {
         "WAITLIST_URL": f"{world.url}/waitlist",
         "WAITLIST_API_TOKEN": "waitlist-token",
@@ -29,7 +29,7 @@ def running(tmp_path: Path, world: Elsewhere) -> Iterator[Site]:
     }
     world.answer("POST", "/waitlist", 201, {"ok": True})
     world.answer("POST", "/repos/someone/app/dispatches", 204, b"")
-    with site(tmp_path, settings) as found:
+    with host.site(tmp_path, settings) as found:
         yield found
 
 
@@ -150,8 +150,8 @@ def test_github_is_down(running: Site, world: Elsewhere) -> None:
     assert b"secret" not in reply.body
 
 
-def test_without_a_token_for_github(tmp_path: Path) -> None:
-    with site(tmp_path, {"NOTARY_WEBHOOK_TOKEN": TOKEN}) as running:
+def test_without_a_token_for_github(host: Host, tmp_path: Path) -> None:
+    with host.site(tmp_path, {"NOTARY_WEBHOOK_TOKEN": TOKEN}) as running:
         reply = running.post(f"/api/notary/webhook/{TOKEN}?{QUERY}", {})
         assert (reply.status, reply.code) == (503, "not_configured")
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
-from tests.worker.hosts import Elsewhere, Reply, Site, site
+from tests.worker.hosts import Elsewhere, Host, Reply, Site
 from worker.hosted.vault import account_id, encryption_key
 from worker.hosts.local.sqlite import MIGRATIONS, Sqlite
 from worker.ports import Unavailable
 from worker.replies import Refusal
 
+TABLES = ("accounts", "api_keys", "request_logs", "sdk_sessions")
 KEY = "crsr_0123456789abcdefWXYZ"
 EVENTS = [
     {"event": "text", "text": "Hello"},
@@ -41,11 +42,11 @@ def settings(world: Elsewhere) -> dict[str, str]:
 
 
 @pytest.fixture
-def running(tmp_path: Path, world: Elsewhere) -> Iterator[Site]:
+def running(host: Host, tmp_path: Path, world: Elsewhere) -> Iterator[Site]:
     me = {"userId": 42, "userEmail": "Ada@Example.test", "userFirstName": "Ada", "userLastName": "L"}
     world.answer("GET", "/v1/me", 200, me)
     world.answer("POST", "/run", 200, lines(EVENTS))
-    with site(tmp_path, settings(world)) as found:
+    with host.site(tmp_path, settings(world)) as found:
         yield found
 
 
@@ -90,8 +91,10 @@ def test_signing_up(running: Site, world: Elsewhere) -> None:
 def test_what_is_kept_is_not_what_was_given(running: Site, tmp_path: Path) -> None:
     token = sign_up(running)["apiKey"]
     assert chat(running, token).status == 200
-    for path in tmp_path.glob("site.sqlite*"):
-        data = path.read_bytes()
+    kept = [json.dumps(running.rows(f"SELECT * FROM {table}")).encode() for table in TABLES]
+    assert all(kept)
+    kept += [path.read_bytes() for path in tmp_path.glob("site.sqlite*")]
+    for data in kept:
         assert KEY.encode() not in data and token.encode() not in data and b"Hello world" not in data
 
 
@@ -217,8 +220,8 @@ def test_leaving(running: Site) -> None:
     assert chat(running, token).status == 200
     assert running.ask("/api/account", "DELETE", authorization=f"Bearer {token}").json()["deleted"] is True
     assert running.ask("/v1/models", authorization=f"Bearer {token}").status == 401
-    for table in ("accounts", "api_keys", "request_logs", "sdk_sessions"):
-        assert running.database._rows(f"SELECT count(*) AS n FROM {table}", ()) == [{"n": 0}]
+    for table in TABLES:
+        assert running.rows(f"SELECT count(*) AS n FROM {table}") == [{"n": 0}]
 
 
 def test_sessions_go_on_for_six_hours(running: Site, world: Elsewhere) -> None:
@@ -238,6 +241,16 @@ def test_sessions_go_on_for_six_hours(running: Site, world: Elsewhere) -> None:
     assert agent("one") != first
 
 
+def test_sessions_that_have_ended_are_forgotten(running: Site) -> None:
+    asked = {"messages": [{"role": "user", "content": "hi"}]}
+    token = sign_up(running)["apiKey"]
+    for session in ("one", "two"):
+        headers = {"authorization": f"Bearer {token}", "x_session_affinity": session}
+        assert running.post("/v1/chat/completions", asked, **headers).status == 200
+        running.clock.seconds += 7 * 3600
+    assert len(running.rows("SELECT id FROM sdk_sessions")) == 1
+
+
 def test_requests_are_logged_without_what_was_said(running: Site) -> None:
     token = sign_up(running)["apiKey"]
     assert chat(running, token).status == 200
@@ -245,7 +258,7 @@ def test_requests_are_logged_without_what_was_said(running: Site) -> None:
     assert chat(running, token, stream=True).status == 200
     rows: list[dict[str, Any]] = []
     while len(rows) < 3:  # a row is written when its answer has been sent
-        rows = running.database._rows("SELECT * FROM request_logs ORDER BY rowid", ())
+        rows = running.rows("SELECT * FROM request_logs ORDER BY rowid")
     assert [(row["status"], row["prompt_tokens"], row["error_code"]) for row in rows] == [
         (200, 8, None),
         (404, None, "model_not_found"),
@@ -254,12 +267,18 @@ def test_requests_are_logged_without_what_was_said(running: Site) -> None:
     assert "hi" not in {value for row in rows for value in row.values()}
 
 
-def test_limits_of_a_key(tmp_path: Path, world: Elsewhere) -> None:
-    with site(tmp_path, {**settings(world), "HOSTED_REQUESTS_A_MINUTE": "3"}) as running:
+def test_limits_of_a_key(host: Host, tmp_path: Path, world: Elsewhere) -> None:
+    with host.site(tmp_path, {**settings(world), "HOSTED_REQUESTS_A_MINUTE": "3"}) as running:
         statuses = [running.ask("/v1/models", authorization=f"Bearer {KEY}").status for _ in range(4)]
         assert statuses == [200, 200, 200, 429]
         other = running.ask("/v1/models", authorization="Bearer crsr_another-key")
         assert other.status == 200
+
+
+def test_limits_of_an_address_that_tries_keys(host: Host, tmp_path: Path, world: Elsewhere) -> None:
+    with host.site(tmp_path, {**settings(world), "HOSTED_REQUESTS_A_MINUTE": "1"}) as running:
+        asked = [running.ask("/v1/models", authorization=f"Bearer crsr_{n:012}") for n in range(6)]
+        assert [reply.status for reply in asked] == [200] * 5 + [429]
 
 
 def test_limits_of_signing_up(running: Site) -> None:
@@ -290,6 +309,13 @@ def test_a_bridge_that_fails(
     assert b"secret" not in reply.body and KEY.encode() not in reply.body
 
 
+def test_a_bridge_that_is_silent(host: Host, tmp_path: Path, world: Elsewhere) -> None:
+    with host.site(tmp_path, {**settings(world), "CURSOR_SDK_BRIDGE_TIMEOUT_MS": "300"}) as running:
+        world.delay = 2
+        reply = chat(running, KEY)
+        assert (reply.status, reply.code) == (504, "cursor_sdk_timeout")
+
+
 def test_a_stream_that_breaks(running: Site, world: Elsewhere) -> None:
     world.answer("POST", "/run", 200, lines(EVENTS[:1]))
     reply = chat(running, sign_up(running)["apiKey"], stream=True)
@@ -303,18 +329,8 @@ def test_bodies_are_bounded(running: Site) -> None:
     assert (reply.status, reply.code) == (413, "body_too_large")
 
 
-class Down:
-    """A database that is down."""
-
-    async def rows(self, sql: str, *values: object) -> Sequence[Mapping[str, Any]]:
-        raise Unavailable("a secret path")
-
-    async def write(self, *statements: tuple[str, Sequence[object]]) -> int:
-        raise Unavailable("a secret path")
-
-
-def test_a_database_that_is_down(tmp_path: Path, world: Elsewhere) -> None:
-    with site(tmp_path, settings(world), database=Down()) as running:
+def test_a_database_that_is_down(host: Host, tmp_path: Path, world: Elsewhere) -> None:
+    with host.site(tmp_path, settings(world), down=["DB"]) as running:
         for reply in (
             running.post("/api/signup", {"cursorApiKey": KEY}),
             running.ask("/v1/models", authorization="Bearer cmp_" + "x" * 43),
@@ -338,11 +354,11 @@ def test_account_ids() -> None:
     assert account_id(None, None, KEY) != account_id(None, None, "another")
 
 
-def test_another_encryption_key_cannot_read_the_old(tmp_path: Path, world: Elsewhere) -> None:
+def test_another_encryption_key_cannot_read_the_old(host: Host, tmp_path: Path, world: Elsewhere) -> None:
     world.answer("GET", "/v1/me", 200, {"userId": 42})
-    with site(tmp_path, settings(world)) as running:
+    with host.site(tmp_path, settings(world)) as running:
         token = sign_up(running)["apiKey"]
-    with site(tmp_path, {**settings(world), "ENCRYPTION_KEY": "quite another secret"}) as running:
+    with host.site(tmp_path, {**settings(world), "ENCRYPTION_KEY": "quite another secret"}) as running:
         reply = chat(running, token)
         assert (reply.status, reply.code) == (503, "account_unreadable")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.web.browser import CHROMIUM, Theme, chromium, screenshots, window
 from tests.worker.conftest import publish
-from tests.worker.hosts import Elsewhere, Site, site
+from tests.worker.hosts import Elsewhere, Host, Site, Uvicorn
 from worker.site.notes import Line, lines
 from worker.site.offer import system
 
@@ -21,10 +22,23 @@ DIGEST = "ab" * 32
 
 
 @pytest.fixture
-def shop(tmp_path: Path, world: Elsewhere) -> Iterator[Site]:
+def shop(host: Host, tmp_path: Path, world: Elsewhere) -> Iterator[Site]:
     """A site with a release and a waiting list."""
+    with opened(host, tmp_path, world) as running:
+        yield running
+
+
+@pytest.fixture
+def shown(tmp_path: Path, world: Elsewhere) -> Iterator[Site]:
+    """The same on uvicorn, which also serves what the page loads; Cloudflare does that itself."""
+    with opened(Uvicorn(), tmp_path, world) as running:
+        yield running
+
+
+@contextmanager
+def opened(host: Host, folder: Path, world: Elsewhere) -> Iterator[Site]:
     world.answer("POST", "/waitlist", 200, {})
-    with site(tmp_path, {"WAITLIST_URL": f"{world.url}/waitlist"}) as running:
+    with host.site(folder, {"WAITLIST_URL": f"{world.url}/waitlist"}) as running:
         publish(running)
         manifest = f'{{"objects": [{{"key": "releases/API-for-Cursor-1.2.0-10.dmg", "sha256": "{DIGEST}"}}]}}'
         running.put("releases/1.2.0/manifest.json", manifest.encode())
@@ -64,9 +78,12 @@ def test_what_crawlers_and_agents_ask_for(shop: Site) -> None:
     setup = shop.ask("/setup.md")
     assert setup.headers["content-type"].startswith("text/markdown")
     assert b"http://127.0.0.1:8787/v1" in setup.body
+
+
+def test_what_the_page_loads(shown: Site) -> None:
     for name, kind in (("icon.svg", "image/svg+xml"), ("card.png", "image/png")):
-        assert shop.ask(f"/assets/{name}").headers["content-type"] == kind
-    assert shop.ask("/assets/../landing.html").status == 404
+        assert shown.ask(f"/assets/{name}").headers["content-type"] == kind
+    assert shown.ask("/assets/../landing.html").status == 404
 
 
 def test_it_is_light() -> None:
@@ -113,9 +130,9 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 768, 1280, 1600])
-def test_in_a_browser(browser: Browser, shop: Site, width: int, theme: Theme) -> None:
+def test_in_a_browser(browser: Browser, shown: Site, width: int, theme: Theme) -> None:
     with window(browser, width=width, theme=theme) as user:
-        user.page.goto(shop.url)
+        user.page.goto(shown.url)
         expect(user.page.get_by_role("link", name="Download for macOS")).to_be_visible()
         assert user.fits()
         found = Axe().run(user.page).response["violations"]
@@ -127,9 +144,9 @@ def test_in_a_browser(browser: Browser, shop: Site, width: int, theme: Theme) ->
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("browser")
-def test_joining_the_waiting_list(browser: Browser, shop: Site, world: Elsewhere) -> None:
+def test_joining_the_waiting_list(browser: Browser, shown: Site, world: Elsewhere) -> None:
     with window(browser) as user:
-        user.page.goto(shop.url)
+        user.page.goto(shown.url)
         user.page.get_by_label("Name").fill("Ada")
         user.page.get_by_label("Email").fill("ada@example.test")
         user.page.get_by_role("button", name="Join").click()
@@ -144,9 +161,9 @@ def test_joining_the_waiting_list(browser: Browser, shop: Site, world: Elsewhere
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("browser")
-def test_without_javascript(browser: Browser, shop: Site, world: Elsewhere) -> None:
+def test_without_javascript(browser: Browser, shown: Site, world: Elsewhere) -> None:
     with window(browser, java_script_enabled=False) as user:
-        user.page.goto(shop.url)
+        user.page.goto(shown.url)
         user.page.get_by_label("Name").fill("Ada")
         user.page.get_by_label("Email").fill("ada@example.test")
         user.page.get_by_role("button", name="Join").click()

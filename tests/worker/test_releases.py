@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.worker.conftest import FEED, IMAGE, SMALL
-from tests.worker.hosts import Site, site
+from tests.worker.hosts import Host, Site, Uvicorn
 from worker.paths import BadPath, key_of
-from worker.ports import Object, Unavailable
+from worker.ports import Object
 from worker.ranges import Slice, requested
 
 DMG = "/releases/API-for-Cursor-latest.dmg"
@@ -158,6 +158,8 @@ def test_download_of_what_is_not_there(public: Site, query: str, status: int) ->
         ("/secret.txt", 404),
         ("/releases/%", 400),
         ("/releases/%zz", 400),
+        ("/setup.md%", 400),
+        ("/api/%zz", 400),
         ("/releases/%c3%28", 400),
         ("/releases/%ff", 400),
         ("/releases/" + "a" * 3000, 404),
@@ -230,24 +232,20 @@ def test_one_connection_serves_many(public: Site) -> None:
         assert session.get(public.url + "/releases/1.2.0/10.json", timeout=10).content == SMALL
 
 
-class Down:
-    """A bucket that does not answer."""
-
-    async def head(self, key: str) -> Object | None:
-        raise Unavailable("bucket: a secret detail")
-
-    async def stream(self, found: Object, start: int, end: int):
-        raise Unavailable("bucket")
-        yield b""
-
-
-def test_a_bucket_that_is_down(tmp_path: Path) -> None:
-    with site(tmp_path, store=Down()) as running:
-        reply = running.ask("/appcast.xml")
-        assert (reply.status, reply.code) == (503, "unavailable")
-        assert b"detail" not in reply.body
-        assert reply.headers["retry-after"]
+def test_a_bucket_that_is_down(host: Host, tmp_path: Path) -> None:
+    with host.site(tmp_path, down=["RELEASES"]) as running:
+        for path in ("/appcast.xml", DMG, "/download?arch=arm64"):
+            reply = running.ask(path)
+            assert (reply.status, reply.code) == (503, "unavailable")
+            assert b"detail" not in reply.body
+            assert reply.headers["retry-after"]
         assert running.ask("/").status == 200  # the page does without
+
+
+def test_a_bucket_that_is_not_bound(host: Host, tmp_path: Path) -> None:
+    with host.site(tmp_path, without=["RELEASES"]) as running:
+        assert running.ask("/appcast.xml").status == 503
+        assert running.ask("/").status == 200
 
 
 class Vanishing:
@@ -269,7 +267,7 @@ class Vanishing:
 
 
 def test_an_object_that_vanishes_before_it_is_read(tmp_path: Path) -> None:
-    with site(tmp_path, store=Vanishing(10_000_000, 0)) as running:
+    with Uvicorn().site(tmp_path, store=Vanishing(10_000_000, 0)) as running:
         assert running.ask(DMG).status == 503
 
 
@@ -277,7 +275,7 @@ def test_an_object_that_vanishes_while_it_is_sent(tmp_path: Path) -> None:
     import http.client
 
     with (
-        site(tmp_path, store=Vanishing(10_000_000, 3)) as running,
+        Uvicorn().site(tmp_path, store=Vanishing(10_000_000, 3)) as running,
         pytest.raises((http.client.IncompleteRead, ConnectionError)),
     ):
         running.ask(DMG)

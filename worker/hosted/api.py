@@ -35,7 +35,7 @@ from worker.hosted.auth import Caller, caller, touch
 from worker.hosted.bridge import RemoteBridge
 from worker.hosted.logs import log
 from worker.ports import Ports
-from worker.requests import ports_of
+from worker.requests import client_of, ports_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -89,7 +89,10 @@ def hosted(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
         ports = ports_of(request)
         who = await caller(request)
-        await limits.require(ports, f"api:{who.owner}", most=_most(ports), seconds=60)
+        most = _most(ports)
+        if who.account is None:  # any text may be a Cursor key: bound what one address can try
+            await limits.require(ports, f"api-address:{client_of(request)}", most=5 * most, seconds=60)
+        await limits.require(ports, f"api:{who.owner}", most=most, seconds=60)
         await touch(ports, who)
         visit = Visit(request.method, request.url.path[:100], "", Watchers())
         inner = await _inner(request, who, visit)

@@ -15,7 +15,7 @@ import msgspec
 from app.cursor.client import Done, Output, RunFailed, Text, Thinking, ToolCalls
 from app.cursor.conversation import Prompt, ToolCall
 from app.cursor.frames import Tokens
-from worker.ports import Ports, Refused, Unavailable
+from worker.ports import Ports, Refused, TimedOut, Unavailable
 from worker.replies import unset
 
 LONGEST_LINE: Final = 16 * 1024 * 1024  # bytes
@@ -70,6 +70,8 @@ class RemoteBridge:
                         return
         except Refused as refused:
             raise _failure(refused) from None
+        except TimedOut:
+            raise RunFailed("timeout", "the bridge has been silent for too long", retryable=True) from None
         except (Unavailable, msgspec.DecodeError, msgspec.ValidationError):
             raise RunFailed("bridge", "the bridge ended during the run", retryable=True) from None
         raise RunFailed("bridge", "the bridge ended during the run", retryable=True)

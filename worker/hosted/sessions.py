@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from worker.hosted.accounts import stamp
+from worker.limits import ONE_IN
 from worker.ports import Ports
 
 LIFE: Final = 6 * 3600  # seconds after its last use
@@ -31,6 +32,8 @@ async def resume(ports: Ports, owner: str, session: str) -> str:
     expired = _iso(ports.clock.now() - LIFE)
     values = (str(uuid.uuid4()), owner, hashed, f"agent-{uuid.uuid4()}", stamp(ports), expired)
     rows = await ports.database.rows(_RESUME, *values)
+    if int(ports.clock.now()) % ONE_IN == 0:
+        await sweep(ports)
     return str(rows[0]["agent_id"])
 
 

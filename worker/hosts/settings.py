@@ -9,6 +9,7 @@ from typing import Final
 
 NAMES: Final[Mapping[str, str]] = {
     "PUBLIC_URL": "the site's own address, where old hosts lead to",
+    "LATEST_IMAGE": "the image that /download leads to, if not API-for-Cursor-latest.dmg",
     "ENCRYPTION_KEY": "encrypts the Cursor keys of the hosted API: 64 hex digits, or a long text",
     "NOTARY_WEBHOOK_TOKEN": "the last part of the address that Apple's notary calls",
     "GITHUB_RELEASE_DISPATCH_TOKEN": "lets the webhook start the finalizer on GitHub",
@@ -31,6 +32,7 @@ SECRET: Final = (
     "WAITLIST_API_TOKEN",
     "CURSOR_SDK_BRIDGE_TOKEN",
 )
+PATIENCE: Final = 180_000  # ms
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
 
 
@@ -39,6 +41,12 @@ def load(environ: Mapping[str, str], dev_vars: Path | None = None) -> dict[str, 
     found = read(dev_vars) if dev_vars and dev_vars.is_file() else {}
     found |= {name: environ[name] for name in NAMES if name in environ}
     return {name: value for name, value in found.items() if value}
+
+
+def patience(settings: Mapping[str, str]) -> int:
+    """Give how many milliseconds the bridge may be silent; what is no number is as if it were not set."""
+    setting = settings.get("CURSOR_SDK_BRIDGE_TIMEOUT_MS", "")
+    return int(setting) if setting.isdecimal() and 0 < len(setting) < 10 else PATIENCE
 
 
 def read(path: Path) -> dict[str, str]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from js import Object, Uint8Array
-from pyodide.ffi import to_js
+from pyodide.ffi import jsnull, to_js
 
 
 def js(value: Any) -> Any:
-    """Give a JavaScript value; dicts become objects, None null."""
-    return to_js(value, dict_converter=Object.fromEntries)
+    """Give a JavaScript value; dicts become objects, None null (left to Pyodide, it would be undefined)."""
+    return jsnull if value is None else to_js(value, dict_converter=Object.fromEntries)
+
+
+def row(value: Any) -> dict[str, Any]:
+    """Take a flat JavaScript object as a dict; null becomes None."""
+    return {name: None if one is jsnull else one for name, one in value.to_py().items()}
 
 
 def data(value: bytes) -> Any:

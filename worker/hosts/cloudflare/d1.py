@@ -7,7 +7,7 @@ from typing import Any
 
 from pyodide.ffi import JsException
 
-from worker.hosts.cloudflare.convert import js
+from worker.hosts.cloudflare.convert import js, row
 from worker.ports import Unavailable
 
 
@@ -23,7 +23,7 @@ class D1:
             answer = await self._prepared(sql, values).all()
         except JsException as error:
             raise Unavailable("D1 does not answer") from error
-        return [row if isinstance(row, dict) else row.to_py() for row in answer.results]
+        return [row(one) for one in answer.results]
 
     async def write(self, *statements: tuple[str, Sequence[object]]) -> int:
         """See Database: a batch is a transaction."""

@@ -5,6 +5,7 @@ A disk image of 30 MB through the ASGI bridge took twelve seconds and lost its l
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import time
@@ -13,7 +14,8 @@ from typing import Any, Final
 import asgi
 from js import URL, Headers
 from js import Response as JsResponse
-from workers import DurableObject, WorkerEntrypoint
+from pyodide.ffi import JsException
+from workers import DurableObject, WorkerEntrypoint, import_from_javascript
 
 from worker.core import make
 from worker.hosts.cloudflare.cipher import WebCrypto
@@ -21,13 +23,14 @@ from worker.hosts.cloudflare.convert import data, js
 from worker.hosts.cloudflare.d1 import D1
 from worker.hosts.cloudflare.outbound import CONTAINER, Fetch
 from worker.hosts.cloudflare.r2 import R2
-from worker.hosts.settings import NAMES
+from worker.hosts.settings import NAMES, patience
 from worker.ports import Ports, Unavailable, Vanished
-from worker.releases import answer, is_mine
+from worker.releases import LATEST, answer, is_mine
 from worker.replies import Reply, unavailable
 
 TRIES: Final = 3
 BRIDGE_PORT: Final = 8792
+STARTING: Final = 100  # tries to reach the bridge, of 0.2 seconds each
 
 
 class SystemClock:
@@ -43,13 +46,12 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # no types where Cloudfl
 
     async def fetch(self, request: Any) -> Any:
         """Answer one."""
-        ports = _ports(self.env)
         url = URL.new(request.url)
         path = url.pathname.encode()
         old = (request.headers.get("host") or "").startswith("cursor-api.")
         if is_mine(path) and not old:
-            return await _release(ports, request, path, url.search.removeprefix("?").encode())
-        return await asgi.fetch(_application(self.env), request.js_object, self.env)
+            return await _release(ports(), request.js_object, path, url.search.removeprefix("?").encode())
+        return await asgi.fetch(application(), request.js_object, self.env)
 
 
 class BridgeContainer(DurableObject):  # type: ignore[misc]
@@ -57,7 +59,7 @@ class BridgeContainer(DurableObject):  # type: ignore[misc]
 
     async def fetch(self, request: Any) -> Any:
         """Hand a request on to the bridge."""
-        container = self.ctx.container
+        container, asked = self.ctx.container, request.js_object
         if not container.running:
             variables = {
                 "CURSOR_SDK_BRIDGE_HOST": "0.0.0.0",  # noqa: S104 - inside of its own container
@@ -65,17 +67,23 @@ class BridgeContainer(DurableObject):  # type: ignore[misc]
                 "CURSOR_SDK_BRIDGE_TOKEN": _bridge_token(self.env),
             }
             container.start(js({"env": variables, "enableInternet": True}))
-        return await container.getTcpPort(BRIDGE_PORT).fetch(request.js_object)
+        for _ in range(STARTING):
+            try:
+                return await container.getTcpPort(BRIDGE_PORT).fetch(asked.clone())
+            except JsException:  # it is starting: nothing listens yet
+                await asyncio.sleep(0.2)
+        return JsResponse.new(None, js({"status": 503}))
 
 
 async def _release(ports: Ports, request: Any, path: bytes, query: bytes) -> Any:
     store = ports.releases
     if not isinstance(store, R2):
         return _native(unavailable("bucket"), request.method, None)
-    headers = dict(request.headers.items())
+    headers = {str(name): str(value) for name, value in request.headers}
     for _ in range(TRIES):  # an object may be replaced between asking for it and reading it
         try:
-            reply = await answer(store, request.method, path, query, headers)
+            latest = ports.settings.get("LATEST_IMAGE", LATEST)
+            reply = await answer(store, request.method, path, query, headers, latest)
             body = None
             if reply.found is not None and reply.part is not None and request.method != "HEAD":
                 body = await store.body(reply.found, reply.part)
@@ -99,24 +107,28 @@ def _native(reply: Reply, method: str, body: Any) -> Any:
 
 
 @functools.cache
-def _application(env: Any) -> Any:
-    return make(_ports(env))
+def application() -> Any:
+    """Give the core for this isolate's ports."""
+    return make(ports())
 
 
 @functools.cache
-def _ports(env: Any) -> Ports:
+def ports() -> Ports:
+    """Give what is bound to the Worker: the same in every request that an isolate answers.
+
+    The bindings are taken as JavaScript has them. `self.env` is another object in each request, and the SDK
+    converts what it gives in a way of its own.
+    """
+    env = import_from_javascript("cloudflare:workers").env
     settings = {name: value for name in NAMES if isinstance(value := getattr(env, name, None), str) and value}
-    container = None
-    binding = getattr(env, "CURSOR_SDK_BRIDGE_CONTAINER", None)
-    if binding is not None and "CURSOR_SDK_BRIDGE_URL" not in settings:
-        container = binding.get(binding.idFromName("bridge"))
+    containers = getattr(env, "CURSOR_SDK_BRIDGE_CONTAINER", None)
+    if containers is not None and "CURSOR_SDK_BRIDGE_URL" not in settings:
         settings |= {"CURSOR_SDK_BRIDGE_URL": CONTAINER, "CURSOR_SDK_BRIDGE_TOKEN": _bridge_token(env)}
-    patience = int(settings.get("CURSOR_SDK_BRIDGE_TIMEOUT_MS", "180000"))
     releases, database = getattr(env, "RELEASES", None), getattr(env, "DB", None)
     return Ports(
         R2(releases) if releases is not None else None,
         D1(database) if database is not None else None,
-        Fetch(patience, container),
+        Fetch(patience(settings), containers),
         WebCrypto(),
         SystemClock(),
         {"TRUST_CF_CONNECTING_IP": "1", **settings},

@@ -24,7 +24,7 @@ class R2:
             found = await self._binding.head(key)
         except JsException as error:
             raise Unavailable("R2 does not answer") from error
-        return None if found is None else _object(found)
+        return _object(found) if found else None  # null is not None
 
     async def stream(self, found: Object, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """See ObjectStore. For small objects: what is large goes out by `body`."""

@@ -7,7 +7,7 @@ from typing import Final
 
 import httpx
 
-from worker.ports import Answer, Refused, Unavailable
+from worker.ports import Answer, Refused, TimedOut, Unavailable
 
 LARGEST: Final = 1024 * 1024  # bytes of an answer that is taken whole
 TIMEOUT: Final = 15.0  # seconds for one that is
@@ -45,6 +45,8 @@ class Http:
                     raise Refused(Answer(response.status_code, await _bounded(response)))
                 async for chunk in response.aiter_raw():
                     yield chunk
+        except httpx.TimeoutException as error:
+            raise TimedOut(f"{_host(url)}: {type(error).__name__}") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(f"{_host(url)}: {type(error).__name__}") from error
 

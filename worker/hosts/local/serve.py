@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,10 @@ from worker.hosts.local.folder import Folder
 from worker.hosts.local.outbound import Http
 from worker.hosts.local.sqlite import Sqlite
 from worker.hosts.local.zerocopy import ZeroCopy
-from worker.hosts.settings import load
+from worker.hosts.settings import load, patience
 from worker.ports import ObjectStore, Ports
 from worker.site.pages import FOLDER
 
-PATIENCE = 180_000  # ms
 ASSETS = StaticFiles(directory=FOLDER / "assets" / "assets")
 
 
@@ -39,14 +37,17 @@ class SystemClock:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until interrupted."""
-    asked = parser().parse_args(argv)
+    asked_for = parser()
+    asked = asked_for.parse_args(argv)
+    if asked.releases and not asked.releases.is_dir():
+        asked_for.error(f"there is no folder {asked.releases}")
     asked.data.mkdir(parents=True, exist_ok=True)
     settings = load(os.environ, asked.vars)
     database = Sqlite(asked.data / "site.sqlite")
     database.migrate()
-    outbound = Http(int(settings.get("CURSOR_SDK_BRIDGE_TIMEOUT_MS", PATIENCE)) / 1000)
+    outbound = Http(patience(settings) / 1000)
     ports = Ports(_store(asked), database, outbound, AesGcm(), SystemClock(), settings)
-    application = with_lifespan(make(ports, ASSETS), database, outbound)
+    application = with_lifespan(make(ports, ASSETS), outbound.close, database.close)
     sys.stderr.write(f"serving on http://{asked.host}:{asked.port}\n")
     uvicorn.run(application, **options(asked.host, asked.port))
     return 0
@@ -89,25 +90,19 @@ def _store(asked: argparse.Namespace) -> ObjectStore:
     return S3(asked.s3, asked.bucket, access, secret)
 
 
-def with_lifespan(app: ASGIApp, database: Sqlite, outbound: Http) -> ASGIApp:
+def with_lifespan(app: ASGIApp, *closing: Callable[[], Awaitable[None] | None]) -> ASGIApp:
     """Close what was opened when the server ends."""
-
-    @contextlib.asynccontextmanager
-    async def life() -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            await outbound.close()
-            database.close()
 
     async def serving(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
             await app(scope, receive, send)
             return
         await receive()
-        async with life():
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for close in closing:
+            if (waiting := close()) is not None:
+                await waiting
         await send({"type": "lifespan.shutdown.complete"})
 
     return serving

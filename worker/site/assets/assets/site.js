@@ -2,8 +2,8 @@
 for (const button of document.querySelectorAll('button[data-copy]')) {
   button.hidden = !navigator.clipboard;
   button.setAttribute('aria-describedby', button.dataset.copy);
+  const said = button.textContent;
   button.addEventListener('click', async () => {
-    const said = button.textContent;
     try {
       await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
       button.textContent = 'Copied';
