@@ -22,6 +22,7 @@ from typing import Any, Final, Literal
 from commands import Runner
 from errors import Exit, Fault
 from release.files import write_atomic, write_json
+from release.inputs import uv
 from release.wrangler import Wrangler, wrangler
 from signing import secrets
 
@@ -135,13 +136,28 @@ def deploy(root: Path, runner: Runner, *, dry_run: bool) -> str:
     if dry_run:
         words = ["deploy", "--dry-run", "--containers-rollout=none", "--outdir", str(config.parent / "out")]
         return _run(tool, runner, config, words)
-    runner.run(["uvx", "--from", PYWRANGLER, "pywrangler", "sync"], cwd=config.parent)
+    _sync(runner, config.parent)
     return _run(tool, runner, config, ["deploy"])
+
+
+def _sync(runner: Runner, folder: Path) -> None:
+    """Put the packages beside the Worker, as Cloudflare's CPython needs them."""
+    line = (uv.program(), "tool", "run", "--from", PYWRANGLER, "pywrangler", "sync")
+    done = uv.run(line, runner=runner, cwd=folder)
+    if done.status:
+        raise Fault(
+            "the Worker's packages cannot be fetched",
+            details=tuple(secrets.mask(done.text).strip().splitlines()[-10:]),
+            cure="this needs a network; ./invoke worker.serve runs the same site without one",
+            status=Exit.NETWORK,
+        )
 
 
 def dev(root: Path, runner: Runner, port: int) -> int:
     """Run the site in Cloudflare's own runtime, with a local bucket and database, until it is interrupted."""
+    migrate(root, runner, "local")
     tool, config = wrangler(root, runner), build(root)
+    _sync(runner, config.parent)
     words = ["dev", "-c", str(config), "--ip", "127.0.0.1", "--port", str(port), "--enable-containers=false"]
     words += ["--persist-to", str(root / STATE)]
     values = root / SOURCE / ".dev.vars"

@@ -232,3 +232,26 @@ def test_a_token_is_made_and_kept_for_this_user(settings: Settings, real: Settin
 def test_mistakes(real: Settings, environ: dict[str, str], words: str) -> None:
     with pytest.raises(AppError, match=words):
         plan(real, environ)
+
+
+def test_the_hosted_api_on_it(real: Settings, cursor: CursorStandIn, tmp_path: Path) -> None:
+    """The download site's hosted API answers with it, and a session goes on in the same conversation."""
+    from tests.worker.hosts import Uvicorn
+
+    said = [{"role": "user", "content": "hi"}]
+    headers = {"authorization": f"Bearer {KEY}", "x_session_affinity": "one"}
+    with alone(real, tmp_path) as bridge:
+        settings = {
+            "HOSTED_API_ENABLED": "1",
+            "CURSOR_SDK_BRIDGE_URL": bridge.url,
+            "CURSOR_SDK_BRIDGE_TOKEN": TOKEN,
+        }
+        with Uvicorn().site(tmp_path / "site", settings) as site:
+            first = site.post("/v1/chat/completions", {"messages": said}, **headers)
+            assert (first.status, first.json()["choices"][0]["message"]["content"]) == (200, HELLO)
+            said += [{"role": "assistant", "content": HELLO}, {"role": "user", "content": "again"}]
+            assert site.post("/v1/chat/completions", {"messages": said}, **headers).status == 200
+            streamed = site.post("/v1/chat/completions", {"messages": said[:1], "stream": True}, **headers)
+            assert streamed.body.endswith(b"data: [DONE]\n\n")
+        assert [run.key for run in cursor.runs] == [KEY] * 3
+        assert cursor.runs[0].conversation == cursor.runs[1].conversation != cursor.runs[2].conversation

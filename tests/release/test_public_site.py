@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,10 @@ import pytest
 from commands import Result, Subprocess
 from errors import Exit, Fault
 from release import site
+from release.inputs import uv
 from release.wrangler import Wrangler
 from tests.standins.commands import Recorder
+from worker.hosts import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = Wrangler(("node", "wrangler.js"), {"CI": "1"})
@@ -67,10 +69,19 @@ def test_the_commands(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = str(checkout / "build/worker/wrangler.json")
     assert [list(line) for line in runner.calls] == [
         ["node", "wrangler.js", "d1", "migrations", "apply", "api-for-composer", "--remote", "-c", config],
-        ["uvx", "--from", site.PYWRANGLER, "pywrangler", "sync"],
+        [str(uv.program()), "tool", "run", "--from", site.PYWRANGLER, "pywrangler", "sync"],
         ["node", "wrangler.js", "deploy", "-c", config],
     ]
     assert "a-secret-token" not in str(runner.calls)
+
+
+def test_trying_it_without_a_network(checkout: Path) -> None:
+    def offline(argv: Sequence[str]) -> Result:
+        return Result(tuple(argv), 1 if "pywrangler" in argv else 0, b"", b"dns error")
+
+    with pytest.raises(Fault, match="packages cannot be fetched") as caught:
+        site.dev(checkout, Recorder(offline), 8787)
+    assert caught.value.status == Exit.NETWORK and "worker.serve" in str(caught.value.cure)
 
 
 def test_without_a_token(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +107,12 @@ def test_which_settings_are_there(checkout: Path, monkeypatch: pytest.MonkeyPatc
     said = Recorder(lambda argv: Result(argv, 0, b'note\n[{"name": "ENCRYPTION_KEY", "type": "s"}]'))
     asked = site.found_secrets(checkout, said, {"CLOUDFLARE_API_TOKEN": "t"})
     assert {one.name for one in asked if one.there} == {"ENCRYPTION_KEY"}
+
+
+def test_the_example_names_every_setting_and_sets_none() -> None:
+    example = settings.read(ROOT / "worker/.dev.vars.example")
+    assert set(example) == set(settings.NAMES)
+    assert not any(example.values())
 
 
 @pytest.mark.slow
