@@ -57,9 +57,7 @@ def test_migrations_of_a_database_with_people_in_it(tmp_path: Path) -> None:
     for path in later:
         path.rename(tmp_path / path.name)
     assert "0001_init.sql" in site.migrate(tmp_path, Subprocess(), "local")
-    person = (
-        "INSERT INTO accounts VALUES ('acct_1', '42', 'a@b.cc', 'Ada', 'c', 'iv', 'WXYZ', 0, 't', 't')"
-    )
+    person = "INSERT INTO accounts VALUES ('acct_1', '42', 'a@b.cc', 'Ada', 'c', 'iv', 'WXYZ', 0, 't', 't')"
     token = "INSERT INTO api_keys VALUES ('k', 'acct_1', 'cmp_', 'hash', 'default', 't', NULL, NULL)"
     execute(tmp_path, f"{person}; {token}")
     for path in later:
