@@ -68,6 +68,9 @@ PLAYS = {
     "./invoke worker.serve --releases FOLDER": Play(
         "./invoke worker.serve --port {port} --releases docs", until="127.0.0.1:"
     ),
+    "./invoke worker.serve --rehearsal": Play(
+        "./invoke worker.serve --port {port} --rehearsal", until="127.0.0.1:"
+    ),
     # releasing
     f"./invoke release --force notarize --set {STAND_IN}=verdict=Invalid": Play(status=60),
     "./invoke notarize.status --profile production": Play(before=WAITS),
