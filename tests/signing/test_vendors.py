@@ -12,6 +12,8 @@ from commands import Subprocess
 from release import inputs
 from release.bench.signing import assemble
 from signing import macho, requirements
+from signing.codesign import batches
+from signing.entitlements import JIT
 from signing.identity import Identity
 from signing.plan import deviations, plan_app
 from signing.portable import Portable
@@ -136,6 +138,7 @@ def test_notices_a_changed_byte_anywhere_in_bun(bun: Path, tmp_path: Path) -> No
 def test_signs_the_real_thing_as_planned(identity: Identity, tmp_path: Path) -> None:
     app = assemble(tmp_path / "Bench.app")
     plan = plan_app(app)
+    assert [len(batch) for batch in batches(plan.items)] == [4, 1, 1, len(plan.items) - 7, 1]
     signed = tmp_path / "signed" / "Bench.app"
     Portable(identity, timestamp_url=None, signing_time=MOMENT).sign_app(plan, app, signed)
     report = verify_app(signed, trust=identity.certificate_pem, exact=True)
@@ -143,3 +146,18 @@ def test_signs_the_real_thing_as_planned(identity: Identity, tmp_path: Path) -> 
     assert deviations(plan, report) == ()
     granted = {each.subject for each in report.walk() if each.entitlements}
     assert granted == {"Contents/Helpers/bun"}
+
+
+def test_no_vendors_metadata_is_worth_keeping(bun: Path, sparkle: Path, libraries: list[Path]) -> None:
+    """Why codesign is never told --preserve-metadata: what it would keep is in the plan, harms, or is idle.
+
+    Sparkle's guide keeps the entitlements of Downloader.xpc when signing it again: it has none. Python's
+    makers grant them to every library, where they have no effect: a process has those of its program.
+    """
+    assert set(verify_macho(bun).entitlements) <= set(JIT)
+    names = ("Autoupdate", "Updater", "Installer", "Downloader", "Sparkle")
+    paths = {path.name: path for path in sparkle.rglob("*") if path.is_file() and not path.is_symlink()}
+    kept = {name: set(verify_macho(paths[name]).entitlements) for name in names}
+    foreign = {"com.apple.application-identifier"}  # of its makers' team: macOS ends it under ours
+    assert {name: found for name, found in kept.items() if found} == {"Autoupdate": foreign}
+    assert not any(part.is_main for path in libraries for part in macho.read(path))
