@@ -35,9 +35,8 @@ def ready(found: Diagnosis, console: Console) -> None:
     from rich.markup import escape
 
     for one in found.failed:
-        console.print(
-            f"[red]missing[/]  {one.group}, {escape(one.name)}: {escape(one.detail)}", highlight=False
-        )
+        what = escape(one.detail.removeprefix("missing: "))
+        console.print(f"[red]missing[/]  {one.group}, {escape(one.name)}: {what}", highlight=False)
         if one.cure:
             console.print(f"         → {escape(one.cure)}", highlight=False)
     if not found.failed:

@@ -1,5 +1,6 @@
 import os
 import threading
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -7,6 +8,7 @@ import requests
 
 from errors import Exit, Fault
 from release import s3
+from release.doctor.bucket import rights
 from release.rehearsal.bucket import Bucket
 from release.s3 import Changed
 from release.store import SINGLE_BYTES, Object, S3Store, Store, digest_of
@@ -326,3 +328,8 @@ def test_a_worker_serves_what_was_put_byte_for_byte(r2, tmp_path):
 
 def test_objects_are_values():
     assert Object("k", 1, '"e"') == Object("k", 1, '"e"')
+
+
+def test_the_doctor_may_do_there_what_publishing_does(store):
+    assert "conditions are kept" in rights(store, datetime.now(UTC))
+    assert not list(store.list())

@@ -17,10 +17,11 @@ import pytest
 from commands import Result, Subprocess
 from errors import Exit, Fault
 from release import doctor
-from release.doctor import Wish, bucket, identity, machine, opened, site
+from release.doctor import Wish, bucket, identity, machine, notary, opened, site
 from release.doctor.case import Dates
 from release.doctor.check import NotChecked, Warn
 from signing.entitlements import JIT
+from signing.notarytool import KeychainProfile, Notarytool
 from tests.release.test_config import ROOT
 from tests.standins.clock import FakeClock
 from tests.standins.commands import Recorder
@@ -197,6 +198,26 @@ def test_identities_are_read_as_security_lists_them() -> None:
     assert identity.listed(runner) == [name]
     assert runner.calls == [("security", "find-identity", "-v", "-p", "codesigning")]
     assert identity.listed(Recorder()) == []
+
+
+# the notary, on a Mac
+
+
+def test_notarytool_is_asked_for_its_history() -> None:
+    rows = [{"id": str(one), "name": "a.dmg", "status": "Accepted", "createdDate": ""} for one in range(3)]
+    rows.append({"id": "3", "name": "b.dmg", "status": "In Progress", "createdDate": ""})
+    runner = Recorder(lambda argv: Result(argv, 0, json.dumps({"history": rows}).encode()))
+    tool = Notarytool(runner, credentials=KeychainProfile("release"), clock=FakeClock())
+    assert notary.known(tool) == "known there: 3 Accepted, 1 In Progress"
+    assert runner.calls == [
+        ("xcrun", "notarytool", "history", "--keychain-profile", "release", "--output-format", "json")
+    ]
+    refused = Recorder(
+        lambda argv: Result(argv, 1, stderr=b"Error: HTTP status code: 401. Invalid credentials.")
+    )
+    with pytest.raises(Fault) as caught:
+        notary.known(Notarytool(refused, credentials=KeychainProfile("release"), clock=FakeClock()))
+    assert caught.value.status == Exit.NOTARY_AUTH and caught.value.cure
 
 
 # the clock
