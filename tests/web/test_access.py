@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import AppError
+from app.shell.events import State
+from app.shell.menu import status_menu
 from app.web.access import KEY_FILE, TICKET_LIFE, Access, link, load_key, ticket
 from tests.app.disks import on_a_disk
 from tests.web.conftest import ADDRESS, Pages
@@ -77,6 +79,11 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AppError, match="cannot keep the pages' key in"):
         load_key(tmp_path / "file" / "data")
+
+
+def test_the_closed_door_names_what_the_menu_has(outside: Pages) -> None:
+    items = [item.title for item in status_menu(State(), updates=True) if item and item.action == "open"]
+    assert f"<strong>{items[0]}</strong>" in outside.client.get("/app/").text
 
 
 def test_a_full_disk_is_said_and_nothing_is_left_on_it(tmp_path: Path) -> None:
