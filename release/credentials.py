@@ -152,16 +152,6 @@ def _spare_notary(config: Config, natively: bool, environ: Mapping[str, str] | N
     return api if _keyless(config, environ) else account
 
 
-def require(found: Sequence[Credential]) -> None:
-    """SecretFault naming every secret that a release needs and that isn't there."""
-    if missing := [one for one in found if one.missing]:
-        raise SecretFault(
-            f"{len(missing)} secret(s) are missing",
-            cure="set them (./invoke secrets says where to get each), or rehearse with ./invoke release",
-            details=tuple(f"{one.key} ({one.uri}): {one.purpose}" for one in missing),
-        )
-
-
 def _credential(
     config: Config,
     key: str,
