@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import requests
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -55,7 +56,10 @@ class World:
 
     @contextmanager
     def case(self, build: str = "9", *, taken: bool = False) -> Iterator[Case]:
-        config = configuration.load(self.checkout.root, "production", overrides=self.overrides)
+        with mock.patch.object(
+            configuration, "is_loopback", return_value=False
+        ):  # production has to be off it
+            config = configuration.load(self.checkout.root, "production", overrides=self.overrides)
         version = Version("1.2.0", build, 0)
         home = places(config, version)
         with Routed(config, home, Subprocess(), 0) as services:
