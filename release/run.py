@@ -122,7 +122,8 @@ def resume(
             source_now = source_digest(config, Digests(dist / ".digests.json"))
             head = Git(runner, root).head()
             bundle = pendings.check(folder, config, source_now, head, services.trusted_keys)
-            if _offers(services, carried.build):
+            if not journals.load(home.journal).published and _offers(services, carried.build):
+                shutil.rmtree(pendings.folder_of(home), ignore_errors=True)
                 return None
             pendings.take(bundle, config, dist)
         return _bring_up_to_date(config, wanted, display, runner, clock)

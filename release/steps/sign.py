@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -180,19 +182,38 @@ def _notarize_run(job: Job, advance: Advance) -> Facts:
         raise _undecided(note.id, pending)
     # The stand-in answers at once; Apple is asked with patience.
     first = 0.05 if job.config.rehearsal else 5.0
-    log = wait(
-        notary,
-        note.id,
-        timeout=wanted.timeout_minutes * 60,
-        clock=clock,
-        sha256=digest,
-        first=first,
-        submitted=note.submitted or None,
-    )
+    try:
+        log = wait(
+            notary,
+            note.id,
+            timeout=wanted.timeout_minutes * 60,
+            clock=clock,
+            sha256=digest,
+            first=first,
+            submitted=note.submitted or None,
+        )
+    except Fault as fault:
+        if fault.status in (Exit.NOTARY_INVALID, Exit.NOTARY_REJECTED):
+            _keep_log(job, notary, note.id)
+        if fault.status is Exit.NOTARY_INVALID:
+            _drop(pending)
+        raise
     write_json(places.notary_log, dict(log.raw))
     warnings = [issue.text for issue in log.issues if issue.severity == "warning"]
     text = f"Accepted, {len(warnings)} warning(s): {warnings[0]}" if warnings else "Accepted"
     return {"id": note.id, "note": text}
+
+
+def _keep_log(job: Job, notary: Notary, id: str) -> None:
+    """Keep the log of what was refused beside the release."""
+    with suppress(Fault):
+        write_json(job.places.notary_log, dict(notary.log(id).raw))
+
+
+def _drop(pending: Path) -> None:
+    """Leave nothing to be finished of an image that has to be made anew."""
+    shutil.rmtree(pending, ignore_errors=True)
+    workflow.finished(os.environ)
 
 
 def _submit(job: Job, notary: Notary, advance: Advance) -> submissions.Note:
