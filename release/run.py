@@ -104,7 +104,8 @@ def resume(
     runner = runner or Subprocess()
     dist = options.dist or root / "dist"
     plain = configuration.load(root, options.profile, overrides=options.overrides)
-    if asked and source and not source.exists() and _is_public(plain, asked, dist, runner):
+    lost = source is not None and not source.is_file() and not (source / pendings.MANIFEST).is_file()
+    if asked and lost and _is_public(plain, asked, dist, runner):
         return None  # the run that submitted it did not have to leave it
     with stoppable(), _disk(dist), lock(dist), _opened(source, dist, plain) as folder:
         carried = pendings.peek(folder)
