@@ -604,3 +604,17 @@ def test_many_at_once(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
     assert sorted(done) == [(path.name, path.name) for path in paths]
+
+
+def test_tokens_are_made_anew_while_an_hour_passes(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with standing(tmp_path, polls=10**6) as (notary, _, clock):
+        id = notary.submit(archive).id
+        with pytest.raises(NotaryFault) as caught:
+            settle(notary, id, clock, timeout=3600.0)
+        assert caught.value.status is Exit.NOTARY_TIMEOUT
+        monkeypatch.setattr("signing.notary.TOKEN_REUSE", 10**9)
+        with pytest.raises(NotaryFault) as refused:  # one token for an hour is not enough
+            settle(notary, id, clock, timeout=3600.0)
+        assert refused.value.status is Exit.NOTARY_AUTH
