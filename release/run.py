@@ -257,6 +257,7 @@ def check_before(services: Services, journal: Journal, look: Callable[[], Case])
 
     A production release asks the doctor; for a rehearsal that is more than it needs.
     """
+<<<<<<< HEAD
     config = services.config
     settled = journal.published and config.profile.sparkle.retiring_key is None
     if config.rehearsal:
@@ -267,6 +268,11 @@ def check_before(services: Services, journal: Journal, look: Callable[[], Case])
 
     case = look()
     if not config.rehearsal:
+=======
+    _ = case.services.webhook_token  # raises if no address can hold it
+    settled = journal.published and case.config.profile.sparkle.retiring_key is None
+    if not case.config.rehearsal:
+>>>>>>> 6f1414b (Refuse a webhook's token that no address can hold, before anything is built)
         doctor.gate(case, published=settled).require()
         return
     doctor.keys.installed(case)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from commands import Runner
 from errors import Exit, Fault
+from release import webhook
 from release.config import Config
 from release.places import Places
 from signing import secrets
@@ -198,7 +199,7 @@ class Services:
         """
         uri = self.config.profile.notary.webhook
         absent = uri is None or self.notarizes_natively or secrets.present(self._placed(uri)) is False
-        return None if absent else self._secret(uri)
+        return None if absent else webhook.check_token(self._secret(uri), uri)
 
     def notary(self, *, webhook: str | None = None) -> Notary:
         """Whoever judges the image; `webhook` is told when that is done."""

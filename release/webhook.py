@@ -6,20 +6,35 @@ Actions: the event that the public side sends to GitHub names that run, whose ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
+from errors import Exit, Fault
 from release.config import Config
 from release.version import Version
 from signing import secrets
 
 PATH: Final = "/api/notary/webhook/"
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 
 
 def artifact_name(version: str, build: str) -> str:
     """Return what a workflow calls the artifact with the pending release."""
     return f"pending-{version}-{build}"
+
+
+def check_token(token: str, where: object) -> str:
+    """Return `token` if it can be a part of a path; Fault SECRET otherwise, which does not show it."""
+    if not _TOKEN.fullmatch(token):
+        raise Fault(
+            "the webhook's token can't stand in an address, or is short enough to be guessed",
+            where=where,
+            cure='16 or more letters, digits and "-._~", as Python's secrets.token_urlsafe() makes them',
+            status=Exit.SECRET,
+        )
+    return token
 
 
 def address(config: Config, version: Version, token: str, environ: Mapping[str, str]) -> str | None:
@@ -36,4 +51,4 @@ def address(config: Config, version: Version, token: str, environ: Mapping[str, 
         "ref": environ.get("GITHUB_REF", ""),
     }
     filled = {name: value for name, value in query.items() if value}
-    return secrets.remember(f"{config.site}{PATH}{quote(token, safe='')}?{urlencode(filled)}")
+    return secrets.remember(f"{config.site}{PATH}{token}?{urlencode(filled)}")

@@ -30,7 +30,7 @@ from tests.worker.hosts import Site, site
 
 pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.xdist_group("release")]
 
-TOKEN = "notary-webhook-token/0123456789+abcdef"
+TOKEN = "notary-webhook-token-0123456789~abcdef"
 GITHUB = "ghp_0123456789abcdefghijklmnopqrstuvwxyz"
 RUN = "4242424242"
 TAG = "v3.2.1"

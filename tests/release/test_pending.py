@@ -27,7 +27,7 @@ from release.pending import Manifest, PendingFault
 from release.places import Places, places
 from release.submission import Note
 from release.version import Version
-from release.webhook import address
+from release.webhook import address, check_token
 from signing import dsse, eddsa_keys, secrets
 
 ROOT = Path(__file__).parents[2]
@@ -260,13 +260,24 @@ def test_only_what_names_the_run_is_kept_of_the_environment() -> None:
 
 def test_the_webhooks_address() -> None:
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "42", "GITHUB_REF": "refs/tags/v1.2.3"}
-    found = address(CONFIG, VERSION, "a/token?", environ)
+    found = address(CONFIG, VERSION, "a-token-of-its-own", environ)
     assert found == (
-        "http://127.0.0.1:8788/api/notary/webhook/a%2Ftoken%3F?version=1.2.3&build=57&run_id=42"
+        "http://127.0.0.1:8788/api/notary/webhook/a-token-of-its-own?version=1.2.3&build=57&run_id=42"
         "&artifact=pending-1.2.3-57&dmg=API-for-Cursor-1.2.3-57.dmg&ref=refs%2Ftags%2Fv1.2.3"
     )
-    assert "a%2Ftoken" not in secrets.mask(f"could not reach {found}")
+    assert "a-token" not in secrets.mask(f"could not reach {found}")
     assert address(CONFIG, VERSION, "token", {}) is None  # nobody could finish it from there
+
+
+@pytest.mark.parametrize(
+    "token", ["", "short", "with/a/slash/in/it", "with some spaces", "x" * 20 + "?", "x" * 201]
+)
+def test_a_token_that_no_address_can_hold(token: str) -> None:
+    with pytest.raises(Fault) as caught:
+        check_token(token, "env:NOTARY_WEBHOOK_TOKEN")
+    assert caught.value.status is Exit.SECRET
+    assert not token or token not in str(caught.value)
+    assert check_token("x" * 16, "env:X") == "x" * 16
 
 
 def test_a_workflow_is_told_what_to_keep_and_that_there_is_nothing_more(tmp_path: Path) -> None:
