@@ -258,8 +258,8 @@ def check(folder: Path, config: Config, source: str, commit: str | None, trusted
     Raises PendingFault naming both values. `trusted`: public keys of which one must have signed the manifest.
     """
     manifest = _signed(folder / MANIFEST, trusted)
+    require_profile(folder, manifest, config)
     same = (
-        ("profile", manifest.profile, config.profile_name, "--profile {}"),
         ("commit", manifest.commit, commit, "git checkout {}"),
         ("source", manifest.source, source, "undo what was changed since: the release was made from {}"),
         (
@@ -270,16 +270,25 @@ def check(folder: Path, config: Config, source: str, commit: str | None, trusted
         ),
     )
     for what, theirs, ours, cure in same:
-        if theirs != ours:
-            raise PendingFault(
-                f"the pending release has another {what} than this checkout",
-                where=folder,
-                details=(f"pending:  {theirs}", f"checkout: {ours}"),
-                cure=cure.format(theirs),
-                status=Exit.GIT if what == "commit" else Exit.CONFIG,
-            )
+        _require_same(folder, what, theirs, ours, cure)
     _check_files(folder, manifest)
     return Bundle(folder, manifest)
+
+
+def require_profile(folder: Path, manifest: Manifest, config: Config) -> None:
+    """PendingFault if a pending release, signed or not, is another profile's."""
+    _require_same(folder, "profile", manifest.profile, config.profile_name, "--profile {}")
+
+
+def _require_same(folder: Path, what: str, theirs: str | None, ours: str | None, cure: str) -> None:
+    if theirs != ours:
+        raise PendingFault(
+            f"the pending release has another {what} than this checkout",
+            where=folder,
+            details=(f"pending:  {theirs}", f"checkout: {ours}"),
+            cure=cure.format(theirs),
+            status=Exit.GIT if what == "commit" else Exit.CONFIG,
+        )
 
 
 def _signed(path: Path, trusted: tuple[str, ...]) -> Manifest:

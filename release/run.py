@@ -109,6 +109,7 @@ def resume(
         return None  # the run that submitted it did not have to leave it
     with stoppable(), _disk(dist), lock(dist), _opened(source, dist, plain) as folder:
         carried = pendings.peek(folder)
+        pendings.require_profile(folder, carried, plain)
         dispatch.require_same(asked, carried.version, carried.build, folder)
         wanted = replace(
             options,
@@ -257,8 +258,8 @@ def check_before(services: Services, journal: Journal, look: Callable[[], Case])
 
     A production release asks the doctor; for a rehearsal that is more than it needs.
     """
-<<<<<<< HEAD
     config = services.config
+    _ = services.webhook_token  # raises if no address can hold it
     settled = journal.published and config.profile.sparkle.retiring_key is None
     if config.rehearsal:
         _ = services.sparkle_key  # raises if it isn't the key that installed apps trust
@@ -268,11 +269,6 @@ def check_before(services: Services, journal: Journal, look: Callable[[], Case])
 
     case = look()
     if not config.rehearsal:
-=======
-    _ = case.services.webhook_token  # raises if no address can hold it
-    settled = journal.published and case.config.profile.sparkle.retiring_key is None
-    if not case.config.rehearsal:
->>>>>>> 6f1414b (Refuse a webhook's token that no address can hold, before anything is built)
         doctor.gate(case, published=settled).require()
         return
     doctor.keys.installed(case)

@@ -31,7 +31,7 @@ def check_token(token: str, where: object) -> str:
         raise Fault(
             "the webhook's token can't stand in an address, or is short enough to be guessed",
             where=where,
-            cure='16 or more letters, digits and "-._~", as Python's secrets.token_urlsafe() makes them',
+            cure="16 or more letters, digits and -._~ as Python's secrets.token_urlsafe() makes them",
             status=Exit.SECRET,
         )
     return token
