@@ -96,7 +96,7 @@ class CommandLines:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._end.wait(0.01):
+        while not self._end.wait(0.03):
             for process in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     self.seen.add(process.read_bytes())
