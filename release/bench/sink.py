@@ -36,7 +36,7 @@ class _Connection(StreamRequestHandler):
 
     def _drop(self, left: int) -> None:
         while left:
-            left -= self.rfile.readinto(self._buffer[:left])  # type: ignore[attr-defined]
+            left -= self.rfile.readinto(self._buffer[:left])
 
 
 def _answer(method: str, path: str) -> bytes:
