@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from appcast.audience_merge import Group
 from appcast.client import channel_of
-from appcast.feed import Feed, Item
+from appcast.feed import Feed, Item, find
 from errors import Exit, Fault
 from release import effects, latest
 from release.change import change_feed, tell_caches
@@ -54,14 +54,16 @@ def yank(side: PublicSide, wanted: Yank, *, force: bool = False) -> tuple[Placed
     If nothing is left for everybody (`force`), `latest` goes, too.
     """
     item = wanted.item
-    if item is not None:
 
-        def change(before: PublicFeed | None) -> Feed:
-            if before is None:
-                raise Fault("the feed is gone", where=side.feed_url, status=Exit.PUBLISH)
-            return _without(before.feed, item, force)
+    def change(before: PublicFeed | None) -> Feed:
+        if before is None:
+            raise Fault("the feed is gone", where=side.feed_url, status=Exit.PUBLISH)
+        if item is None or find(before.feed, item.version) is None:
+            return before.feed  # out already; whoever did it may have been stopped before the feed was kept
+        return _without(before.feed, item, force)
 
-        change_feed(side, change, action="yank", release=f"{item.short_version or ''}-{item.version}")
+    name = wanted.build if item is None else f"{item.short_version or ''}-{item.version}"
+    change_feed(side, change, action="yank", release=name)
     return latest.follow(side, remove=force), tell_caches(side)
 
 

@@ -69,6 +69,13 @@ def pairs(values: list[str] | None) -> dict[str, str]:
     return {key: value for key, _, value in split}
 
 
+def whole(text: str, option: str) -> int:
+    """Read an option's number; raises Fault USAGE. Invoke itself would end in a traceback."""
+    if not text.removeprefix("-").isdecimal():
+        raise Fault(f"{option} {text} is no number", cure=f"{option} 10", status=Exit.USAGE)
+    return int(text)
+
+
 def python(*words: str) -> None:
     """Run a module of the environment's Python with its output shown; end with its status if it fails."""
     import subprocess

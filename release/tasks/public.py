@@ -10,7 +10,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from errors import Exit, Fault
-from release.tasks.common import ROOT, console, guarded
+from release.tasks.common import ROOT, console, guarded, whole
 
 if TYPE_CHECKING:
     from release.public import PublicSide
@@ -121,7 +121,7 @@ def rollout(
 @guarded
 def prune(
     c: Context,
-    keep: int = 10,
+    keep: str = "10",
     apply: bool = False,
     profile: str = "rehearsal",
     dist: str = "",
@@ -132,7 +132,7 @@ def prune(
     from release import public_report
 
     with _opened(profile, dist) as side:
-        wanted = pruning.plan(side, keep)
+        wanted = pruning.plan(side, whole(keep, "--keep"))
         public_report.prune(wanted, console())
         if dry_run or not apply:
             console().print("[yellow]dry run[/]: --apply removes it", highlight=False)

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
 from errors import Exit, Fault
+from release.publish import publish
 from release.purge import MOST_URLS, TRIES, Cloudflare
 from tests.standins import cloudflare
 from tests.standins.clock import FakeClock
+from tests.standins.public import LATEST, SITE, publication, side
+from tests.standins.store import MemoryStore
 
 URLS = [f"https://example.test/releases/{number}" for number in range(MOST_URLS + 5)]
 
@@ -46,3 +50,15 @@ def test_a_token_that_is_refused_is_not_tried_again_nor_shown(api: cloudflare.Cl
         purge(api, token="a-wrong-token")(URLS[:1])
     assert len(api.seen) == 1 and not api.purged
     assert "a-wrong-token" not in str(caught.value) and "publish.purge_token" in (caught.value.cure or "")
+
+
+def test_a_release_is_told_to_the_caches_and_does_not_hang_on_them(
+    api: cloudflare.Cloudflare, tmp_path: Path
+) -> None:
+    store = MemoryStore()
+    published = publish(side(store, purge=purge(api)), publication(tmp_path, "1"))
+    names = ("download", "appcast.xml", LATEST, "releases/1.1/manifest.json")
+    assert not published.warnings and {f"{SITE}/{name}" for name in names} <= set(api.purged)
+    refused = side(store, purge=purge(api, token="a-wrong-token"))
+    published = publish(refused, publication(tmp_path, "2"))
+    assert "not purged" in published.warnings[0] and "not purged" in published.note
