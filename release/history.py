@@ -57,10 +57,15 @@ class Kept:
         return self.object.metadata.get("at") or _stamp(self.object)
 
     @property
+    def when(self) -> str:
+        """When, to the minute, for people."""
+        return f"{datetime.fromisoformat(self.at):%Y-%m-%d %H:%M} UTC"
+
+    @property
     def deed(self) -> str:
         """Who did what when, in a few words."""
         who = self.publisher.partition(" <")[0]
-        return f"{self.action or 'changed'} {self.release}".strip() + f" by {who}, {self.at[:16]} UTC"
+        return f"{self.action or 'changed'} {self.release}".strip() + f" by {who}, {self.when}"
 
     def feed(self, base_url: str) -> Feed:
         """Read it. Its signature is not looked at: that is for who wants to make it public again."""

@@ -46,6 +46,11 @@ class Prune:
         """Bytes that become free."""
         return sum(size for _, size in self.objects)
 
+    @property
+    def nothing(self) -> bool:
+        """Tell whether there is nothing to remove."""
+        return not (self.releases or self.objects or self.feeds)
+
 
 def plan(side: PublicSide, keep: int) -> Prune:
     """Keep the newest `keep` builds of each channel, and so many releases to roll back to. Removes nothing.

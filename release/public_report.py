@@ -63,7 +63,7 @@ def rollback(plan: Rollback, console: Console, command: str) -> None:
     if plan.done:
         _say(console, f"everybody is offered [bold]{target}[/] already; `latest` is checked")
         return
-    _say(console, f"back from {was} to [bold]{target}[/], as it was public from {plan.to.at[:16]} UTC")
+    _say(console, f"back from {was} to [bold]{target}[/], as it was public from {plan.to.when}")
     how = f"signed anew: {plan.why}" if plan.data is None else "to the byte as it was"
     _say(console, f"  the feed is {escape(how)}; {plan.to.object.key}")
     for word, items in (("out", plan.withdrawn), ("in again", plan.restored)):
@@ -90,17 +90,17 @@ def turn(plan: Turn, console: Console) -> None:
     name, known = _name(plan.after), phases_of(plan.after)
     groups = known.groups(plan.now) if known else GROUPS
     words = {
-        "pause": f"held: {groups} of {GROUPS} groups of Macs have been offered it, no other one will be",
+        "pause": f"is held: {groups} of {GROUPS} groups of Macs have been offered it, no other one will be",
         "resume": f"goes on: {groups} of {GROUPS} groups have been offered it, the next ones follow",
-        "complete": "offered to everybody from now on",
+        "complete": "is offered to everybody from now on",
     }
-    _say(console, f"[bold]{name}[/] is {words[plan.what]}")
+    _say(console, f"[bold]{name}[/] {words[plan.what]}")
     _changes(plan.changes, console)
 
 
 def prune(plan: Prune, console: Console) -> None:
     """Print what would be removed."""
-    if not plan.releases and not plan.objects and not plan.feeds:
+    if plan.nothing:
         _say(console, "nothing to remove")
     else:
         table = _table("remove", ">size", "")
@@ -152,7 +152,7 @@ def _way_on(stuck: Sequence[Group], floor: str, command: str, console: Console) 
         console, "[bold]Sparkle never goes back[/]: until a higher build is out nothing is offered to who has"
     )
     for group in stuck:
-        _say(console, f"  build {group.versions.removesuffix(' or later')} on {_macs(group)}")
+        _say(console, f"  build {group.versions} on {_macs(group)}")
     _say(console, f"It has to exceed {floor}, the highest that ever was public. When the cure is committed:")
     _say(console, f"  {command} --build {int(floor.split('.')[0]) + 1}")
 

@@ -134,6 +134,8 @@ def prune(
     with _opened(profile, dist) as side:
         wanted = pruning.plan(side, whole(keep, "--keep"))
         public_report.prune(wanted, console())
+        if wanted.nothing:
+            return
         if dry_run or not apply:
             console().print("[yellow]dry run[/]: --apply removes it", highlight=False)
             return

@@ -155,7 +155,7 @@ DEEDS = st.lists(
         ["publish", "publish", "publish", "beta", "phased", "rollback", "yank", "complete", "prune"]
     ),
     min_size=3,
-    max_size=14,
+    max_size=9,
 )
 
 
@@ -166,7 +166,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @given(deeds=DEEDS, keep=st.integers(1, 2))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_done_in_whatever_order_a_reader_sees_whole_releases(tmp_path, deeds, keep):
     store, build = MemoryStore(), 0
     watch(store)

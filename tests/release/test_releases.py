@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from release import public_report, rollback
+from release import public_report, rollback, rollout
 from release.objects import FEED_KEY
 from release.publish import publish
 from release.publisher import Publisher
@@ -109,3 +109,27 @@ def test_the_table_and_the_json_say_the_same(store):
         assert row["version"] in table and row["state"] in table
     assert rows[1]["latest"] and rows[0]["undone"].startswith("yank 1.5-5 by") and "yank 1.5-5 by" in table
     assert "nothing is published" in shown(MemoryStore())
+
+
+def test_what_a_change_does_is_said_in_whole_sentences(tmp_path):
+    store = MemoryStore()
+    for build in "123":
+        publish(side(store), publication(tmp_path, build, channel="beta" if build == "3" else None))
+    dated = side(store).now().replace(microsecond=0)
+    publish(side(store), publication(tmp_path, "4", published=dated, phased_rollout_interval=86400))
+    said = printed(public_report.turn, rollout.plan(side(store), "pause"))
+    assert "1.4 (4) is held: 1 of 7 groups of Macs have been offered it" in said
+    mine = side(store)
+    rollout.turn(mine, rollout.plan(mine, "pause"))
+    assert "1.4 (4) goes on: 1 of 7" in printed(public_report.turn, rollout.plan(mine, "resume"))
+    assert "1.4 (4) is offered to everybody" in printed(public_report.turn, rollout.plan(mine, "complete"))
+    said = printed(public_report.rollback, rollback.plan(mine, "1"), "./invoke release")
+    assert "back from 1.4 (4) to 1.1 (1), as it was public from 20" in said and " UTC\n" in said
+    assert "build 2 or later on macOS 13 or later" in said  # 2, 3 and 4 are stuck, not 2 alone
+    assert "It has to exceed 4" in said and "./invoke release --build 5" in said
+
+
+def printed(report, *words) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    report(words[0], console, *words[1:])
+    return console.export_text()
