@@ -14,8 +14,9 @@ from release.rollback import plan, roll_back
 from tests.standins.public import LATEST, image, offered, publication, settled, side
 from tests.standins.store import MemoryStore
 from tests.standins.wrangler import LocalR2, local_r2
-from tests.worker.hosts import Site, site
+from tests.worker.hosts import Site, StandingClock, running
 from worker.hosts.local.s3 import S3
+from worker.hosts.local.sqlite import Sqlite
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("r2")]
 IMAGE = "releases/API-for-Cursor-1.2-2.dmg"
@@ -24,8 +25,8 @@ BIG = 20_000_000  # in parts
 
 @pytest.fixture(scope="module")
 def r2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalR2]:
-    with local_r2(tmp_path_factory.mktemp("bucket"), name="published") as running:
-        yield running
+    with local_r2(tmp_path_factory.mktemp("bucket"), name="published") as bucket:
+        yield bucket
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,10 @@ def published(r2: LocalR2, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def served(r2: LocalR2, published: Path, tmp_path: Path) -> Iterator[Site]:
     store = S3(r2.endpoint, r2.name, r2.access_key, r2.secret_key)
-    with site(tmp_path, store=store) as running:
-        yield running
+    kept, clock = Sqlite(tmp_path / "site.sqlite"), StandingClock()
+    kept.migrate()
+    with running(kept, store, kept, clock, {}) as port:
+        yield Site(port, clock)
 
 
 def test_a_worker_has_it_through_its_binding(r2: LocalR2, published: Path) -> None:
