@@ -15,7 +15,8 @@ from release import site
 from release.objects import IMAGE_TYPE, IMMUTABLE
 from release.wrangler import wrangler
 from tests.standins.wrangler import local_r2
-from tests.worker.python_worker import ROOT, python_worker
+from tests.worker.python_worker import ROOT, PythonWorker
+from tests.worker.python_worker import python_worker as new_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("python-worker")]
 
@@ -33,7 +34,7 @@ def test_what_the_release_tool_uploads_is_what_the_worker_serves(tmp_path: Path)
         store.put(URL[1:], path, content_type=IMAGE_TYPE, cache_control=IMMUTABLE, disposition=disposition)
         etag = store.head(URL[1:])
     assert etag is not None
-    with python_worker(tmp_path / "worker", tmp_path / "r2/state") as running:
+    with new_worker(tmp_path / "worker", tmp_path / "r2/state") as running:
         url = f"http://127.0.0.1:{running.port}{URL}"
         whole = requests.get(url, timeout=60)
         assert (whole.status_code, whole.content == IMAGE) == (200, True)
@@ -46,6 +47,14 @@ def test_what_the_release_tool_uploads_is_what_the_worker_serves(tmp_path: Path)
             answer = requests.get(url, headers={"Range": asked}, timeout=60)
             assert (answer.status_code, answer.content == part) == (206, True)
         assert requests.get(url, headers={"If-None-Match": etag.etag}, timeout=60).status_code == 304
+
+
+def test_the_bridge_in_its_container_is_waited_for(python_worker: PythonWorker) -> None:
+    python_worker.reset({"ENCRYPTION_KEY": "a-long-enough-secret"}, [], keep=False)
+    answer = python_worker.tell("container", failures=3)
+    assert (answer["status"], answer["body"]) == (200, "8792 hi")
+    assert answer["started"]["enableInternet"] is True
+    assert len(answer["started"]["env"]["CURSOR_SDK_BRIDGE_TOKEN"]) == 64
 
 
 def test_migrations_of_a_database_with_people_in_it(tmp_path: Path) -> None:

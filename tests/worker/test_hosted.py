@@ -339,6 +339,18 @@ def test_a_database_that_is_down(host: Host, tmp_path: Path, world: Elsewhere) -
             assert b"secret" not in reply.body
 
 
+def test_a_database_that_is_not_bound(host: Host, tmp_path: Path, world: Elsewhere) -> None:
+    world.answer("GET", "/v1/me", 200, {"userId": 42})
+    world.answer("POST", "/run", 200, lines(EVENTS))
+    with host.site(tmp_path, settings(world), without=["DB"]) as running:
+        for reply in (
+            running.post("/api/signup", {"cursorApiKey": KEY}),
+            running.ask("/api/account", authorization="Bearer cmp_" + "x" * 43),
+        ):
+            assert (reply.status, reply.code) == (503, "not_configured")
+        assert chat(running, KEY).status == 200  # a Cursor key needs none
+
+
 def test_encryption_keys() -> None:
     assert encryption_key("00" * 32) == bytes(32)
     assert encryption_key("A" * 43 + "=") == bytes(32)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.worker.conftest import FEED, IMAGE, SMALL
-from tests.worker.hosts import Host, Site, Uvicorn
+from tests.worker.hosts import Host, RemoteSite, Site, Uvicorn
 from worker.paths import BadPath, key_of
 from worker.ports import Object
 from worker.ranges import Slice, requested
@@ -201,16 +201,16 @@ def test_a_replaced_feed_is_seen_at_once(fresh: Site) -> None:
         assert [fresh.ask("/appcast.xml").body for _ in range(3)] == [text] * 3
 
 
-def test_many_at_once_and_some_who_leave(public: Site) -> None:
+def test_many_at_once_and_some_who_leave(opened: Site) -> None:
     bodies: list[bool] = []
 
     def whole() -> None:
-        bodies.append(public.ask(DMG).body == IMAGE)
+        bodies.append(opened.ask(DMG).body == IMAGE)
 
     def leave() -> None:
         import socket
 
-        with socket.create_connection(("127.0.0.1", public.port)) as connection:
+        with socket.create_connection(("127.0.0.1", opened.port)) as connection:
             connection.sendall(f"GET {DMG} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             connection.recv(100)
 
@@ -329,5 +329,6 @@ def test_no_path_leaves_the_releases(parts: list[str]) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_else_of_the_folder_comes_out(public: Site, parts: list[str]) -> None:
     reply = public.ask("/releases/" + "".join(parts))
-    assert reply.status in (400, 404)
+    resolved = isinstance(public, RemoteSite)  # a URL's dots are gone before a Worker sees it: "/" is a page
+    assert reply.status in ((200, 400, 404) if resolved else (400, 404))
     assert b"nobody" not in reply.body

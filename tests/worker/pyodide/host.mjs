@@ -69,7 +69,7 @@ async function answer(request, response) {
   try {
     const got = await serve(request);
     response.writeHead(got.status, [...got.headers].flat());
-    if (got.body) for await (const part of got.body) if (!response.write(part)) await new Promise((go) => response.once("drain", go));
+    if (got.body) for await (const part of got.body) if (!response.write(part)) await room(response);
     response.end();
   } catch (error) {
     process.stderr.write(`${error.stack ?? error}\n`);
@@ -84,6 +84,8 @@ async function empty() {
   const tables = ["request_logs", "sdk_sessions", "api_keys", "accounts", "rate_limits"];
   await DB.batch(tables.map((name) => DB.prepare(`DELETE FROM ${name}`)));
 }
+
+const room = (response) => new Promise((go) => response.once("drain", go).once("close", go));
 
 // What the tests do to the Worker's surroundings, each a POST.
 const deeds = {
@@ -104,6 +106,21 @@ const deeds = {
   },
   async rows({ sql }) {
     return (await platform.env.DB.prepare(sql).all()).results;
+  },
+  async container({ failures }) {
+    let tries = 0;
+    let started;
+    const port = (number) => ({
+      async fetch(request) {
+        if (tries++ < failures) throw new Error("the container is not listening");
+        return new Response(`${number} ${await request.text()}`);
+      },
+    });
+    const container = { running: false, start: (given) => (started = given), getTcpPort: port };
+    const asked = new Request("http://bridge.container/run", { method: "POST", body: "hi" });
+    const bridge = python.pyimport("entry").BridgeContainer({ container }, env);
+    const got = await bridge.fetch(python.pyimport("workers").Request(asked));
+    return { status: got.status, body: await got.text(), started };
   },
   async clock({ seconds }) {
     standing = seconds * 1000;
