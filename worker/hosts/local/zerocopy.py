@@ -84,7 +84,10 @@ class ZeroCopy(HttpToolsProtocol):
         if not sent:
             self.transport.abort()
             raise EOFError("the file has become shorter while it was sent")
-        await asyncio.sleep(0)
+        if sent < count:  # there is no room for more: asking again would only say so
+            await self._writable(socket)
+        else:
+            await asyncio.sleep(0)
         return sent
 
     async def _writable(self, socket: int) -> None:
