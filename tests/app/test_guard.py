@@ -110,6 +110,15 @@ def refused_all(cursor: CursorStandIn, replies: list[Reply]) -> None:
     assert "refused: built-in tools are disabled" in (replies[0].refused or "")
 
 
+async def test_questions_for_an_editors_user_do_nothing_here(real: Settings, cursor: CursorStandIn) -> None:
+    """The SDK answers them itself: plans, modes, environments, web pages, pictures."""
+    async with running(real) as bridge:
+        text, _ = await collect(bridge, "[[scenario:query]]")
+    assert text == "asked"
+    assert cursor.probes == []
+    assert [path for path in real.data_dir.rglob("*") if path.is_file()] == []
+
+
 async def test_no_process_and_no_listener_comes_of_it(
     real: Settings, cursor: CursorStandIn, victim: Victim
 ) -> None:
