@@ -215,9 +215,12 @@ async def test_a_suspended_run_that_fails_at_the_backend(real: Settings, cursor:
 
 
 async def test_the_time_of_the_client_does_not_count(real: Settings) -> None:
-    async with running(dataclasses.replace(real, run_timeout_ms=4000)) as bridge:
+    """Meanwhile the SDK tells the backend, every 3 seconds, that the call goes on."""
+    async with running(real) as bridge:
+        await collect(bridge, "hi")  # the first takes longest
+        bridge.settings = dataclasses.replace(real, run_timeout_ms=3000)
         _, calls = await called(bridge, weather())
-        await asyncio.sleep(4.2)
+        await asyncio.sleep(3.5)
         assert (await collect(bridge, answered(weather(), calls, ["sunny"])))[0] == "I heard: sunny"
 
 
