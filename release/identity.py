@@ -45,7 +45,7 @@ def open_p12(config: Config, read: Callable[[str], str]) -> Unlocked:
     wanted = config.profile.signing
     if wanted.certificate is None:
         raise Fault(
-            "production has no certificate to sign with",
+            "there is no certificate to sign with",
             cure="set signing.certificate, or sign on a Mac that has one",
             status=Exit.CONFIG,
         )
