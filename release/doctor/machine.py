@@ -15,7 +15,7 @@ from release.doctor.check import NotChecked, Warn
 from signing.entitlements import JIT, to_plist
 from signing.first_run import run_bun
 
-NEEDED = 3_000_000_000  # bytes: about what a first release leaves in the cache and below dist/
+NEEDED = 3_000_000_000  # bytes; a first release leaves half of that in the cache, and 0.5 GB below dist/
 COMFORT = 2 * NEEDED
 PYTHONS = ((3, 11), (3, 13))
 # What only a Mac has. `xcrun --find` knows those that are not on PATH.
