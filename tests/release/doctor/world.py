@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unittest import mock
 
 import requests
 from cryptography.hazmat.primitives.serialization import Encoding
+from msgspec.structs import replace
 
 from commands import Subprocess
 from release import config as configuration
+from release.config import Config
 from release.doctor import Case, case_of
 from release.objects import FEED_KEY
 from release.places import places
@@ -56,16 +57,24 @@ class World:
 
     @contextmanager
     def case(self, build: str = "9", *, taken: bool = False) -> Iterator[Case]:
-        with mock.patch.object(
-            configuration, "is_loopback", return_value=False
-        ):  # production has to be off it
-            config = configuration.load(self.checkout.root, "production", overrides=self.overrides)
+        config = self.config()
         version = Version("1.2.0", build, 0)
         home = places(config, version)
         with Routed(config, home, Subprocess(), 0) as services:
             assert isinstance(services, Routed)
             services.world = self
             yield case_of(config, version, home, services, Subprocess(), taken=taken, clock=self.clock)
+
+    def config(self) -> Config:
+        """Production's; addresses on loopback, which release.toml may not have, are put in afterwards."""
+        here = {key: value for key, value in self.overrides.items() if value.startswith("http://127.0.0.1")}
+        rest = {key: value for key, value in self.overrides.items() if key not in here}
+        config = configuration.load(self.checkout.root, "production", overrides=rest)
+        profile = config.profile
+        for key, value in here.items():
+            _, _, table, name = key.split(".")
+            profile = replace(profile, **{table: replace(getattr(profile, table), **{name: value})})
+        return replace(config, profile=profile)
 
     def publish(self, folder: Path, build: str = "1") -> None:
         """Make a build public, signed with the key and certificate that the next one has, too."""
