@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import os
@@ -16,14 +17,12 @@ from types import TracebackType
 SHORTEST = 8  # characters: what is shorter turns up by chance
 
 
-def forms(secret: str) -> dict[str, bytes]:
-    """Every way in which a secret is looked for; several lines are several secrets, too."""
-    found: dict[str, bytes] = {}
-    for number, text in enumerate({secret, *secret.splitlines()}):
-        raw = text.strip().encode()
-        if len(raw) >= SHORTEST and not raw.startswith(b"-----"):
-            found |= {f"{name} {number}": value for name, value in _forms(raw)}
-    return found
+def forms(secret: str) -> dict[bytes, str]:
+    """Every way in which a secret is looked for, by its bytes; of a key's many lines those in the middle."""
+    lines = [line.strip().encode() for line in secret.splitlines() if not line.startswith("-----")]
+    middle = [line for line in lines if len(line) >= SHORTEST]
+    middle = middle[max(0, len(middle) // 2 - 1) :][:2]
+    return {value: name for raw in middle for name, value in _forms(raw)}
 
 
 def _forms(raw: bytes) -> Iterator[tuple[str, bytes]]:
@@ -43,13 +42,14 @@ def _forms(raw: bytes) -> Iterator[tuple[str, bytes]]:
 
 def leaks(secrets: Mapping[str, str], places: Iterable[tuple[str, bytes]]) -> list[str]:
     """Tell which secret is where: "name (form) in place". `places` are names with bytes."""
-    wanted = [(name, form, value) for name, text in secrets.items() for form, value in forms(text).items()]
-    return [
-        f"{name} ({form.rpartition(' ')[0]}) in {place}"
-        for place, data in places
-        for name, form, value in wanted
-        if value in data
-    ]
+    wanted = [(name, form, value) for name, text in secrets.items() for value, form in forms(text).items()]
+    found, seen = [], set()
+    for place, data in places:
+        digest = hashlib.sha256(data).digest()
+        if digest not in seen:  # the same file in app and images is read once
+            seen.add(digest)
+            found += [f"{name} ({form}) in {place}" for name, form, value in wanted if value in data]
+    return found
 
 
 def files(folder: Path, *, without: Iterable[Path] = ()) -> Iterator[tuple[str, bytes]]:
