@@ -262,8 +262,8 @@ def secrets_of(chain: Chain) -> dict[str, str]:
     }
     for path in (world / "identity").rglob("*"):
         if path.is_file() and b"PRIVATE KEY" in path.read_bytes():
-            text = path.read_text()
-            found[f"the identity, {path.name}"] = text[text.index("PRIVATE KEY-----") + 16 :]
+            _, _, key = path.read_text().partition("PRIVATE KEY-----\n")
+            found[f"the identity, {path.name}"] = key.partition("-----END")[0]
     for submission in chain.submissions():
         found |= {f"Amazon's {name}": submission[name] for name in ("secret_key", "token")}
     return found
