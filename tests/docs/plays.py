@@ -44,7 +44,7 @@ PLAYS = {
     ".venv/bin/python -m app open": Play(status=1, says="does not run"),
     "python -m app key set": Play("python -m app key set --no-check", says="kept", stdin="key_for_docs\n"),
     "./invoke bridge": Play(until="bridge: http://127.0.0.1:"),
-    "python -m app bridge": Play(until="bridge: http://127.0.0.1:"),
+    "python -m app bridge": Play(before="./invoke bridge.build", until="bridge: http://127.0.0.1:"),
     "python -m app agents show NAME": Play("python -m app agents show opencode", says="opencode"),
     "python -m app agents install NAME… [--dry-run]": Play("python -m app agents install opencode"),
     "python -m app agents remove NAME… [--dry-run]": Play("python -m app agents remove opencode"),
