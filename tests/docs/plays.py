@@ -93,9 +93,9 @@ PLAYS = {
     "./invoke keys.rotate --profile production --certificate ../certificate.pem": Play(
         "./invoke keys.rotate --certificate dist/current/certificate.pem"
     ),
-    # what is public, in this order
-    "./invoke yank 45 --dry-run --profile production": Play("./invoke yank {first} --dry-run"),
-    "./invoke yank 45 --profile production": Play("./invoke yank {first}"),
+    # rolled back to the first release, there is nothing else to offer
+    "./invoke yank 45 --dry-run --profile production": Play("./invoke yank {first} --force --dry-run"),
+    "./invoke yank 45 --profile production": Play("./invoke yank {first}", 80, "--force"),
 }
 
 ELSEWHERE = {
