@@ -78,6 +78,7 @@ PLAYS = {
         "./invoke notarize.resume --from dist/current/pending", before=WAITS
     ),
     "./invoke notarize.resume --profile production --resubmit": Play(before=WAITS),
+    "./invoke release --from publish --profile production": Play(before="./invoke release"),
     # before a release
     "./invoke bump": Play(cloned=True, says="1.2.0"),
     'git commit -m "Release 1.2.0" -- CHANGELOG.md': Play(cloned=True),
