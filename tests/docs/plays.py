@@ -61,6 +61,7 @@ PLAYS = {
     # the public side
     "./invoke yank VERSION": Play("./invoke yank {first} --dry-run", says="dry run"),
     "./invoke rollback": Play("./invoke rollback --dry-run", says="dry run"),
+    "./invoke prune --keep N": Play("./invoke prune --keep 2", says="dry run"),
     "./invoke rollout": Play(status=2, says="--pause"),
     "./invoke verify [--url SITE]": Play("./invoke verify", says="checks passed"),
     "./invoke verify --url https://… --key PUBLIC": Play("./invoke verify", says="checks passed"),
