@@ -65,14 +65,16 @@ def plan(case: Case) -> Diagnosis:
 
 
 def gate(case: Case, *, published: bool) -> Diagnosis:
-    """Make the checks that stand before a production release; of one that is `published`, only those here.
+    """Make the checks that stand before a production release: those here, and if all is well, the others.
 
-    What is signed while the release is made is tried there: Bun is not run twice.
+    Of one that is `published` nobody is asked again. What is signed while the release is made is tried
+    there: Bun is not run twice.
     """
-    if published:
-        return plan(case)
-    some = [check for check in checks(case) if check.name != BUN]
-    return Diagnosis(case.config.profile_name, examine(some, case.missing))
+    here = plan(case)
+    if published or here.failed:
+        return here
+    others = [check for check in checks(case) if check.phase != "here"]
+    return Diagnosis(here.profile, (*here.findings, *examine(others, case.missing)))
 
 
 def checks(case: Case) -> tuple[Check, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import re
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,15 +27,20 @@ def test_all_that_is_missing_is_named_and_nothing_is_begun(
     for name in os.environ:
         if re.match(r"(APPLE|MACOS|SPARKLE|CLOUDFLARE|R2|NOTARY)_", name):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody is reached
+
+    def refuse(self: socket.socket, address: Any) -> None:
+        raise AssertionError(f"somebody is asked while something is missing here: {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
     checkout = repository(tmp_path)
     checkout.write("app/a.py", "3\n")
     with pytest.raises(Fault) as caught:
         release(checkout.root, Options("production"), Plain(io.StringIO()))
     assert caught.value.status == Exit.SECRET
     said = "\n".join(caught.value.details)
-    for name in ("SPARKLE_PRIVATE_KEY", "APPLE_NOTARY_KEY_ID", "R2_ACCESS_KEY_ID", "commit", "tag", "site"):
+    for name in ("SPARKLE_PRIVATE_KEY", "APPLE_NOTARY_KEY_ID", "R2_ACCESS_KEY_ID", "commit", "tag"):
         assert f", {name}: " in said
+    assert ", site: " not in said and "check itself failed" not in said
     assert not list((tmp_path / "dist").glob("*/journal.json"))
 
 
