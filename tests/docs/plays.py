@@ -61,7 +61,7 @@ PLAYS = {
     # the public side
     "./invoke yank VERSION": Play("./invoke yank {first} --dry-run", says="dry run"),
     "./invoke rollback": Play("./invoke rollback --dry-run", says="dry run"),
-    "./invoke prune --keep N": Play("./invoke prune --keep 2", says="dry run"),
+    "./invoke prune --keep N": Play("./invoke prune --keep 2"),
     "./invoke rollout": Play(status=2, says="--pause"),
     "./invoke verify [--url SITE]": Play("./invoke verify", says="checks passed"),
     "./invoke verify --url https://… --key PUBLIC": Play("./invoke verify", says="checks passed"),
@@ -79,7 +79,9 @@ PLAYS = {
         "./invoke notarize.resume --from dist/current/pending", before=WAITS
     ),
     "./invoke notarize.resume --profile production --resubmit": Play(before=WAITS),
-    "./invoke release --from publish --profile production": Play(before="./invoke release"),
+    "./invoke notarize.resume": Play(before=WAITS),
+    "./invoke notarize.resume --resubmit": Play(before=WAITS),
+    "./invoke notarize.resume --profile production": Play("./invoke notarize.resume", before=WAITS),
     # before a release
     "./invoke bump": Play(cloned=True, says="1.2.0"),
     'git commit -m "Release 1.2.0" -- CHANGELOG.md': Play(cloned=True),
