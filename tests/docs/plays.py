@@ -11,6 +11,7 @@ FEED = "dist/current/appcast.xml"
 STAND_IN = "profiles.rehearsal.notary.stand_in"
 LOAD = "./invoke secrets --profile production --load ~/release-secrets --github"
 WRANGLER = "tests/release/test_public_site.py::test_the_commands"
+IN_PHASES = "nothing is rolled out in phases"
 WAITS = "./invoke release --force notarize --no-wait"
 EXAMPLE = "tests/release/test_appcast_tools.py::test_the_docs_show_what_is_really_printed"
 
@@ -97,6 +98,10 @@ PLAYS = {
     "./invoke keys.rotate --profile production --certificate ../certificate.pem": Play(
         "./invoke keys.rotate --certificate dist/current/certificate.pem"
     ),
+    # the releases made until here are for everybody at once
+    "./invoke rollout --pause --profile production": Play("./invoke rollout --pause", 2, IN_PHASES),
+    "./invoke rollout --resume --profile production": Play("./invoke rollout --resume", 2, IN_PHASES),
+    "./invoke rollout --complete --profile production": Play("./invoke rollout --complete", 2, IN_PHASES),
     # rolled back to the first release, there is nothing else to offer
     "./invoke yank 45 --dry-run --profile production": Play("./invoke yank {first} --force --dry-run"),
     "./invoke yank 45 --profile production": Play("./invoke yank {first}", 80, "--force"),
