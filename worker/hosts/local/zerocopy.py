@@ -17,7 +17,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from worker.sending import ZERO_COPY
 
 AT_ONCE: Final = 1024 * 1024  # bytes given to the kernel before others have their turn
-PATIENCE: Final = 60.0  # seconds in which a client takes nothing at all
+PATIENCE: Final = 60.0
+"""Seconds in which a client takes nothing at all; noticed after twice that at the latest."""
 
 Application = Callable[..., Awaitable[None]]
 
@@ -27,13 +28,13 @@ class ZeroCopy(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._waiting: asyncio.Future[None] | None = None
+        self._transfer: Transfer | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End, and whoever waits for the client with it."""
+        """End, and what is on its way to the client with it."""
         super().connection_lost(exc)
-        if self._waiting is not None:
-            _finish(self._waiting)
+        if self._transfer is not None:
+            self._transfer.end()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.scope.setdefault("extensions", {})[ZERO_COPY] = {}
@@ -50,18 +51,18 @@ class ZeroCopy(HttpToolsProtocol):
         super()._start_asgi_task(cycle, extended)
 
     async def _send_file(self, cycle: RequestResponseCycle, message: Any) -> None:
-        position, left = message["offset"], message["count"]
-        if left > cycle.expected_content_length:
+        start, count = message["offset"], message["count"]
+        if count > cycle.expected_content_length:
             raise RuntimeError("Response content longer than Content-Length")
         await self._emptied(cycle.flow)
-        socket = os.dup(self.transport.get_extra_info("socket").fileno())  # uvloop watches its own itself
+        if cycle.disconnected or not count:
+            return
+        transfer = Transfer(self.loop, self.transport, message["file"], start, start + count)
+        self._transfer = transfer
         try:
-            while left and not cycle.disconnected:
-                sent = await self._give(socket, message["file"], position, min(left, AT_ONCE))
-                position, left = position + sent, left - sent
-                cycle.expected_content_length -= sent
+            cycle.expected_content_length -= await transfer.run()
         finally:
-            os.close(socket)
+            self._transfer = None
 
     async def _emptied(self, flow: FlowControl) -> None:
         """Wait until what was written before is with the kernel."""
@@ -70,39 +71,70 @@ class ZeroCopy(HttpToolsProtocol):
             await flow.drain()
         self.transport.set_write_buffer_limits()
 
-    async def _give(self, socket: int, file: int, position: int, count: int) -> int:
-        """Hand bytes to the kernel; give how many it took, 0 if it had no room and now may have."""
-        try:
-            sent = os.sendfile(socket, file, position, count)
-        except BlockingIOError:
-            await self._writable(socket)
-            return 0
-        except (BrokenPipeError, ConnectionError):
-            self.transport.abort()
-            await asyncio.sleep(0)
-            return 0
-        if not sent:
-            self.transport.abort()
-            raise EOFError("the file has become shorter while it was sent")
-        if sent < count:  # there is no room for more: asking again would only say so
-            await self._writable(socket)
-        else:
-            await asyncio.sleep(0)
-        return sent
 
-    async def _writable(self, socket: int) -> None:
-        self._waiting = waiting = self.loop.create_future()
-        self.loop.add_writer(socket, _finish, waiting)
+class Transfer:
+    """A file on its way to one client: the loop tells of room in the socket, the kernel moves bytes.
+
+    No task wakes for it and no timer is set for a single piece: that costs more than the moving.
+    """
+
+    __slots__ = ("_done", "_end", "_file", "_loop", "_position", "_socket", "_start", "_transport", "_watch")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, file: int, start: int, end: int
+    ) -> None:
+        """Keep what is to be sent: bytes `start` up to `end` of the descriptor `file`, at least one."""
+        self._loop, self._transport, self._file = loop, transport, file
+        self._start = self._position = start
+        self._end = end
+        self._done: asyncio.Future[None] = loop.create_future()
+
+    async def run(self) -> int:
+        """Send all; return how many bytes went, fewer if the client left. EOFError: the file got shorter."""
+        # A descriptor of our own: uvloop watches the transport's itself.
+        self._socket = os.dup(self._transport.get_extra_info("socket").fileno())
+        self._loop.add_writer(self._socket, self._give)
+        self._watch = self._loop.call_later(PATIENCE, self._look, self._position)
         try:
-            async with asyncio.timeout(PATIENCE):
-                await waiting
-        except TimeoutError:
-            self.transport.abort()
+            await self._done
         finally:
-            self.loop.remove_writer(socket)
-            self._waiting = None
+            self._watch.cancel()
+            self._loop.remove_writer(self._socket)
+            os.close(self._socket)
+        return self._position - self._start
 
+    def end(self) -> None:
+        """Leave it: the client is gone, or all of it is with the kernel."""
+        if not self._done.done():
+            self._done.set_result(None)
 
-def _finish(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():
-        waiting.set_result(None)
+    def _give(self) -> None:
+        """Hand the kernel what it has room for, and no more than AT_ONCE: others want their turn."""
+        if self._done.done():
+            return
+        try:
+            count = min(self._end - self._position, AT_ONCE)
+            sent = os.sendfile(self._socket, self._file, self._position, count)
+        except BlockingIOError:
+            return
+        except OSError:  # the client is gone, or the disk can't be read: either way the answer ends here
+            self._abort()
+            return
+        if not sent:
+            self._transport.abort()
+            self._done.set_exception(EOFError("the file has become shorter while it was sent"))
+            return
+        self._position += sent
+        if self._position == self._end:
+            self.end()
+
+    def _look(self, before: int) -> None:
+        """End it if the client has taken nothing since `before`."""
+        if self._position == before:
+            self._abort()
+        else:
+            self._watch = self._loop.call_later(PATIENCE, self._look, self._position)
+
+    def _abort(self) -> None:
+        self._transport.abort()
+        self.end()
