@@ -10,7 +10,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from release.tasks.common import ROOT, console, guarded
+from release.tasks.common import ROOT, console, guarded, whole
 
 
 @task(
@@ -102,7 +102,7 @@ def appcast_select(
     system: str = "",
     arch: str = "arm64",
     channel: Any = None,
-    group: int = 1,
+    group: str = "1",
     user: bool = False,
     skipped: str = "",
     now: str = "",
@@ -112,7 +112,13 @@ def appcast_select(
     from release import appcast_report, appcast_tools
 
     host = appcast_tools.host_of(
-        version, system, arch, channel or (), group=group, user_initiated=user, skipped=skipped or None
+        version,
+        system,
+        arch,
+        channel or (),
+        group=whole(group, "--group"),
+        user_initiated=user,
+        skipped=skipped or None,
     )
     with appcast_tools.public_session(ROOT, target) as session:
         chosen = appcast_tools.choose(target, host, session=session, now=appcast_tools.moment(now))

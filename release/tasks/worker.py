@@ -12,7 +12,7 @@ from invoke.exceptions import Exit as Stop
 from invoke.tasks import task
 
 from errors import Exit, Fault
-from release.tasks.common import ROOT, console, guarded
+from release.tasks.common import ROOT, console, guarded, whole
 
 
 @task(
@@ -27,10 +27,15 @@ from release.tasks.common import ROOT, console, guarded
 )
 @guarded
 def worker_serve(
-    c: Context, port: int = 8788, releases: str = "", s3: str = "", bucket: str = "", rehearsal: bool = False
+    c: Context,
+    port: str = "8788",
+    releases: str = "",
+    s3: str = "",
+    bucket: str = "",
+    rehearsal: bool = False,
 ) -> None:
     """Serve the public side here: uvicorn, SQLite, and a folder or an S3 bucket."""
-    words = ["--port", str(port), "--data", "build/worker-data"]
+    words = ["--port", str(whole(port, "--port")), "--data", "build/worker-data"]
     words += ["--releases", str(Path(releases).absolute())] if releases else []
     words += ["--s3", s3] if s3 else []
     words += ["--bucket", bucket] if bucket else []
@@ -45,12 +50,12 @@ def worker_serve(
 
 @task(name="dev", help={"port": "where to listen on 127.0.0.1"})
 @guarded
-def worker_dev(c: Context, port: int = 8787) -> None:
+def worker_dev(c: Context, port: str = "8787") -> None:
     """Run the public side in Cloudflare's runtime, with a local bucket and database."""
     from commands import Subprocess
     from release import site
 
-    status = site.dev(ROOT, Subprocess(), port)
+    status = site.dev(ROOT, Subprocess(), whole(port, "--port"))
     if status:
         raise Stop(code=status)
 
