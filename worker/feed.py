@@ -34,7 +34,6 @@ class Item:
     minimum_system: str
     arm_only: bool
     notes: str
-    notes_url: str
 
     @property
     def path(self) -> str:
@@ -97,7 +96,6 @@ def _item(node: ET.Element) -> Item | None:
         minimum_system=_text(node, "minimumSystemVersion"),
         arm_only="arm64" in hardware,
         notes=(node.findtext("description") or "").strip(),
-        notes_url=_text(node, "releaseNotesLink"),
     )
 
 

@@ -10,6 +10,7 @@ RELEASES = "releases/"
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]*")
+_PAGE = re.compile(rb"/releases/([0-9][0-9A-Za-z.+-]*)/")
 _FORBIDDEN = re.compile(r"[/\\\x00-\x1f\x7f]")
 LONGEST = 1024  # bytes of a key, as in S3
 
@@ -47,6 +48,12 @@ def key_of(raw: bytes) -> str | None:
     if not all(_plain(part) for part in parts) or (len(parts) == 3 and not _VERSION.fullmatch(parts[1])):
         return None
     return "/".join(parts)
+
+
+def page_of(raw: bytes) -> str | None:
+    """Give the version whose page `/releases/<version>/` is, else None. No object has such a path."""
+    match = _PAGE.fullmatch(raw)
+    return match[1].decode() if match and len(raw) <= LONGEST else None
 
 
 def _plain(part: str) -> bool:

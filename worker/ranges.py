@@ -64,10 +64,15 @@ def not_modified(headers: Mapping[str, str], found: Object) -> bool:
     """Whether the client has this very object already: 304."""
     known = headers.get("if-none-match")
     if known is not None:
-        weak = found.etag.removeprefix("W/")
-        return known.strip() == "*" or weak in (tag.removeprefix("W/") for tag in _TAG.findall(known))
+        return is_known(known, found.etag)
     since = _date(headers.get("if-modified-since"))
     return since is not None and int(found.modified) <= since
+
+
+def is_known(if_none_match: str, etag: str) -> bool:
+    """Whether If-None-Match has the tag, compared weakly as the RFC wants it."""
+    tags = (tag.removeprefix("W/") for tag in _TAG.findall(if_none_match))
+    return if_none_match.strip() == "*" or etag.removeprefix("W/") in tags
 
 
 def range_applies(headers: Mapping[str, str], found: Object) -> bool:

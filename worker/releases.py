@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import parse_qs, quote
 
 from worker import feed
-from worker.paths import FEED, RELEASES, BadPath, key_of
+from worker.paths import FEED, RELEASES, BadPath, key_of, page_of
 from worker.ports import Object, ObjectStore
 from worker.ranges import (
     Slice,
@@ -40,8 +40,10 @@ PAGE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 
 
 def is_mine(raw_path: bytes) -> bool:
-    """Whether a path is answered here."""
-    return raw_path in (b"/download", b"/appcast.xml") or raw_path.startswith(b"/releases/")
+    """Whether a path is answered here; a version's page is none of the bucket's objects."""
+    if raw_path.startswith(b"/releases/"):
+        return page_of(raw_path) is None
+    return raw_path in (b"/download", b"/appcast.xml")
 
 
 async def answer(

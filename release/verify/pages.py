@@ -1,4 +1,4 @@
-"""Release notes and the changelog: there, as the feed says they are, and harmless."""
+"""Release notes, the site's page of the version, and the changelog: there, and harmless."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ def check_notes(site: str, web: Web, item: Item, keys: Sequence[str], rows: Rows
         rows.skip("notes", "this version has none")
     elif item.description and item.description_format in (None, "html"):
         rows.run("notes in the feed", lambda: (None, _sane((item.description or "").encode())))
+    version = item.short_version or item.version
+    page = f"{site}/releases/{version}/"
+    rows.run("page of the version", lambda: _own_page(web, page, version), page)
 
 
 def check_changelog(site: str, web: Web, feed: Feed, rows: Rows) -> None:
@@ -54,6 +57,19 @@ def _notes(web: Web, site: str, link: NotesLink, keys: Sequence[str]) -> tuple[N
             if number == len(keys) - 1:
                 raise
     return None, f"signed, {_said(answer, content)}"
+
+
+def _own_page(web: Web, address: str, version: str) -> tuple[None, str]:
+    """Check the page that the site makes of the feed's item."""
+    cure = "deploy the site as it is here: ./invoke worker.deploy"
+    answer = web.get(address)
+    if answer.status != 200:
+        raise Wrong("another status", expected=200, found=answer.status, cure=cure)
+    answer.expect(cache_control=SHORT, content_type=TYPES[".html"])
+    said = _sane(answer.body)
+    if version not in answer.body.decode():
+        raise Wrong("it is about something else", expected=version, cure=cure)
+    return None, said
 
 
 def _changelog(web: Web, site: str, link: NotesLink) -> tuple[None, str]:

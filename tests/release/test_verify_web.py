@@ -122,6 +122,20 @@ class OtherHead(Otherwise):
         return status, headers | ({b"content-length": b"0"} if scope["method"] == "HEAD" else {})
 
 
+class NoPages(Otherwise):
+    """Has no page for a version, as a site of before has none."""
+
+    def head(self, scope: Scope, status: int, headers: Headers) -> tuple[int, Headers]:
+        return (404 if scope["path"] == "/releases/1.7/" else status), headers
+
+
+class OnePage(Otherwise):
+    """Has the same page for every version."""
+
+    def body(self, scope: Scope, data: bytes) -> bytes:
+        return data.replace(b"1.7", b"1.5") if scope["path"] == "/releases/1.7/" else data
+
+
 class Direct(Site):
     """Has the image at /download itself."""
 
@@ -161,6 +175,8 @@ def without(headers: Headers, name: bytes) -> Headers:
         (SoftAbsence, {"what is not there"}),
         (NoTag, {"feed caching", "image caching", "latest caching"}),
         (OtherHead, {"feed caching", "image caching", "latest caching", "objects of 7"}),
+        (NoPages, {"page of the version"}),
+        (OnePage, {"page of the version"}),
         (Direct, {"download button"}),
         (Circle, {"download button"}),
         (Breaks, {"image", "download button"}),

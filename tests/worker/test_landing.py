@@ -88,8 +88,8 @@ def test_what_the_page_loads(shown: Site) -> None:
 
 def test_it_is_light() -> None:
     heavy = {path.name: path.stat().st_size for path in ASSETS.iterdir() if path.suffix in (".css", ".js")}
-    template = ASSETS.parents[1] / "templates/landing.html"
-    assert sum(heavy.values()) + template.stat().st_size < 100_000
+    templates = (ASSETS.parents[1] / "templates").glob("*.html")
+    assert sum(heavy.values()) + sum(path.stat().st_size for path in templates) < 100_000
     assert (ASSETS / "icon.svg").read_bytes() == (
         ASSETS.parents[3] / "release/assets/icon/icon.svg"
     ).read_bytes()
@@ -140,6 +140,21 @@ def test_in_a_browser(browser: Browser, shown: Site, width: int, theme: Theme) -
         assert (user.seen.elsewhere, user.seen.errors) == ([], [])
         if folder := screenshots():
             user.page.screenshot(path=folder / f"landing-{width}-{theme}.png", full_page=True)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_of_a_version_in_a_browser(browser: Browser, shown: Site, theme: Theme) -> None:
+    with window(browser, width=360, theme=theme) as user:
+        user.page.goto(shown.url)
+        user.page.get_by_role("link", name="Release notes of 1.2.0").click()
+        expect(user.page.get_by_role("heading", name="API for Cursor 1.2.0")).to_be_visible()
+        assert user.fits()
+        assert [one["id"] for one in Axe().run(user.page).response["violations"]] == []
+        user.page.get_by_role("link", name="Agents").click()
+        user.page.wait_for_url(re.compile("/#agents$"))
+        assert (user.seen.elsewhere, user.seen.errors) == ([], [])
 
 
 @pytest.mark.slow

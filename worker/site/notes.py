@@ -1,12 +1,14 @@
-"""Release notes out of the feed, as lines of plain text: no HTML of elsewhere gets into our pages."""
+"""Release notes out of feed and changelog, as lines of plain text: no HTML of elsewhere is in our pages."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Final, Literal
 
-MOST: Final = 40  # lines
+MOST: Final = 40  # lines on the landing page
+ALL: Final = 1000  # lines of one version
 
 Kind = Literal["heading", "point", "text"]
 _KINDS: Final[dict[str, Kind]] = {
@@ -15,6 +17,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "p": "text",
     "div": "text",
 }
+_SECTION: Final = re.compile(r"<h2[^>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,26 @@ class _Reader(HTMLParser):
         self._kind = "text"
 
 
-def lines(html: str) -> tuple[Line, ...]:
-    """Read notes, HTML or Markdown, into at most 40 lines."""
+def lines(html: str, most: int = MOST) -> tuple[Line, ...]:
+    """Read notes, HTML or Markdown, into at most so many lines."""
     if "<" not in html:
-        return tuple(_markdown(line) for line in html.splitlines() if line.strip(" #*-"))[:MOST]
+        return tuple(_markdown(line) for line in html.splitlines() if line.strip(" #*-"))[:most]
     reader = _Reader()
     reader.feed(html)
     reader.close()
     reader.flush()
-    return tuple(reader.lines[:MOST])
+    return tuple(reader.lines[:most])
+
+
+def section(page: str, version: str) -> tuple[str, str] | None:
+    """Find a version's section in the page with the whole changelog: the heading's text, and what follows."""
+    for part in _SECTION.split(page)[1:]:
+        heading, _, body = part.partition("</h2>")
+        title = " ".join(line.text for line in lines(f"<p>{heading}</p>"))
+        name = title.partition(" ")[0].strip("[]").removeprefix("v")
+        if name.casefold() == version.casefold():
+            return title, body
+    return None
 
 
 def _markdown(line: str) -> Line:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from worker import hosted
+from worker.ports import Unavailable
+from worker.ranges import is_known
 from worker.requests import ports_of
 from worker.site import offer
 
@@ -57,6 +61,17 @@ async def landing(request: Request) -> Response:
     return _html(request, "landing.html", offer=found, hosted=hosted.enabled(ports.settings), joined=joined)
 
 
+async def release(request: Request) -> Response:
+    """Tell what is new in one version."""
+    store = ports_of(request).releases
+    if store is None:
+        raise Unavailable("no bucket is bound")
+    found = await offer.of_version(store, request.path_params["version"])
+    if found is None:
+        raise HTTPException(404)
+    return _html(request, "release.html", offer=found, newest=await offer.current(store))
+
+
 async def setup(request: Request) -> Response:
     """Tell agents and people who read plain text how to set things up."""
     text = _render(request, "setup.md")
@@ -72,7 +87,9 @@ async def robots(request: Request) -> Response:
 
 async def sitemap(request: Request) -> Response:
     """List the pages."""
-    urls = "".join(f"<url><loc>{site_of(request)}{path}</loc></url>" for path in ("/", "/setup.md"))
+    found = await offer.current(ports_of(request).releases)
+    paths = ["/", "/setup.md", *([found.page] if found and found.page else ())]
+    urls = "".join(f"<url><loc>{site_of(request)}{path}</loc></url>" for path in paths)
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>'
         f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{urls}</urlset>'
@@ -90,7 +107,11 @@ def site_of(request: Request) -> str:
 
 
 def _html(request: Request, name: str, **values: Any) -> Response:
-    return Response(_render(request, name, **values), media_type="text/html", headers=HEADERS)
+    body = _render(request, name, path=request.url.path, **values).encode()
+    headers = {**HEADERS, "etag": f'"{hashlib.sha256(body).hexdigest()[:32]}"'}
+    if is_known(request.headers.get("if-none-match", ""), headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="text/html", headers=headers)
 
 
 def _render(request: Request, name: str, **values: Any) -> str:
@@ -100,6 +121,7 @@ def _render(request: Request, name: str, **values: Any) -> str:
 
 ROUTES = [
     Route("/", landing, methods=["GET"]),
+    Route("/releases/{version}/", release, methods=["GET"]),
     Route("/setup.md", setup, methods=["GET"]),
     Route("/robots.txt", robots, methods=["GET"]),
     Route("/sitemap.xml", sitemap, methods=["GET"]),
