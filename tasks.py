@@ -117,10 +117,10 @@ def bridge_build(c: Context) -> None:
 def pictures(c: Context, app: bool = False) -> None:
     """Draw the pictures in the docs again: the last release, what tasks print, the app (needs Chromium)."""
     from commands import Subprocess
-    from release.pictures import draw, draw_app, draw_terminal
+    from release.pictures import draw, draw_app, draw_favicon, draw_terminal
 
     drawn = [] if app else [*draw(ROOT), *draw_terminal(ROOT)]
-    for path in [*drawn, *draw_app(ROOT, Subprocess())]:
+    for path in [*drawn, draw_favicon(ROOT), *draw_app(ROOT, Subprocess())]:
         console().print(f"drew {path}", highlight=False)
 
 

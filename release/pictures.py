@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 from commands import Runner
 from errors import Exit, Fault
 from release import terminal
+from release.bundle.icon import render
 from release.image.window import render_window
 
 FOLDER = Path("docs/images")
@@ -25,6 +29,9 @@ NOBODY = {  # whoever draws does not stand in the picture
     "GIT_CONFIG_VALUE_1": "maintainer@example.test",
 }
 LANDING = Path("worker/site/assets/assets")  # the landing page shows the status page, too
+ICON = Path("release/assets/icon/icon.svg")
+FAVICON = Path("worker/site/assets/favicon.ico")  # for browsers that take no SVG, and whoever asks by habit
+FAVICON_SIZES = (16, 32, 48)  # pixels
 
 
 def draw(root: Path) -> list[Path]:
@@ -51,6 +58,14 @@ def _typed(root: Path, dist: Path, task: str) -> Path:
     drawn = FOLDER / f"terminal-{task}.svg"
     (root / drawn).write_text(terminal.draw(f"$ ./invoke {task}\n{seen}", f"./invoke {task}", COLUMNS))
     return drawn
+
+
+def draw_favicon(root: Path) -> Path:
+    """Draw the site's icon once more, as an .ico; gives its path relative to the checkout."""
+    small, *larger = (Image.open(io.BytesIO(render(root / ICON, size))) for size in FAVICON_SIZES)
+    sizes = [(size, size) for size in FAVICON_SIZES]
+    larger[-1].save(root / FAVICON, "ICO", sizes=sizes, append_images=[small, *larger[:-1]])
+    return FAVICON
 
 
 def draw_app(root: Path, runner: Runner) -> list[Path]:

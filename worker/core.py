@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker import hosted
@@ -38,17 +38,18 @@ from worker.sending import Releases, path_of, send_reply
 from worker.site import pages
 
 PUBLIC_URL: Final = "https://api-for-composer.standardagents.ai"
+ASSETS: Final = ("/favicon.ico", "/assets/{path:path}")
 OLD_HOST: Final = b"cursor-api."  # where the hosted endpoints once were
 
 log = logging.getLogger("worker")
 
 
 def make(ports: Ports, assets: ASGIApp | None = None) -> ASGIApp:
-    """Make the application for these ports; `assets` serves /assets/ where the host does not do it itself."""
+    """Make the application for these ports; `assets` serves files where the host does not do it itself."""
     site = Starlette(
         routes=[
             *pages.ROUTES,
-            *([Mount("/assets", assets)] if assets else ()),
+            *([Route(path, assets) for path in ASSETS] if assets else ()),
             Route("/api/early-access", early_access, methods=["POST"]),
             Route("/api/notary/webhook/{token}", notary_webhook, methods=["POST"]),
             *hosted.routes(ports.settings),

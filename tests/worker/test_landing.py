@@ -84,6 +84,15 @@ def test_what_the_page_loads(shown: Site) -> None:
     for name, kind in (("icon.svg", "image/svg+xml"), ("card.png", "image/png")):
         assert shown.ask(f"/assets/{name}").headers["content-type"] == kind
     assert shown.ask("/assets/../landing.html").status == 404
+    assert shown.ask("/assets/icon.svg", "POST").status == 405
+
+
+def test_the_icon_that_is_asked_for_by_habit(shown: Site) -> None:
+    reply = shown.ask("/favicon.ico")
+    assert (reply.status, reply.body) == (200, (ASSETS.parent / "favicon.ico").read_bytes())
+    assert reply.headers["content-type"] in ("image/vnd.microsoft.icon", "image/x-icon")
+    assert shown.ask("/favicon.ico", if_none_match=reply.headers["etag"]).status == 304
+    assert shown.ask("/favicon.icon").status == 404
 
 
 def test_it_is_light() -> None:

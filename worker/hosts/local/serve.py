@@ -24,7 +24,7 @@ from worker.hosts.settings import load, patience
 from worker.ports import ObjectStore, Ports
 from worker.site.pages import FOLDER
 
-ASSETS = StaticFiles(directory=FOLDER / "assets" / "assets")
+ASSETS = StaticFiles(directory=FOLDER / "assets")
 
 
 class SystemClock:
