@@ -119,8 +119,8 @@ def pictures(c: Context, app: bool = False) -> None:
     from commands import Subprocess
     from release.pictures import draw, draw_app, draw_favicon, draw_terminal
 
-    drawn = [] if app else [*draw(ROOT), *draw_terminal(ROOT)]
-    for path in [*drawn, draw_favicon(ROOT), *draw_app(ROOT, Subprocess())]:
+    drawn = [*draw_app(ROOT, Subprocess()), draw_favicon(ROOT)]
+    for path in drawn if app else [*drawn, *draw(ROOT), *draw_terminal(ROOT)]:
         console().print(f"drew {path}", highlight=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,7 @@ NOBODY = {  # whoever draws does not stand in the picture
 LANDING = Path("worker/site/assets/assets")  # the landing page shows the status page, too
 ICON = Path("release/assets/icon/icon.svg")
 FAVICON = Path("worker/site/assets/favicon.ico")  # for browsers that take no SVG, and whoever asks by habit
+PORT = 8787  # the app's own
 FAVICON_SIZES = (16, 32, 48)  # pixels
 
 
@@ -69,8 +71,27 @@ def draw_favicon(root: Path) -> Path:
 
 
 def draw_app(root: Path, runner: Runner) -> list[Path]:
-    """Draw the app's pages as Chromium shows them; gives paths relative to the checkout."""
+    """Draw the app's pages as Chromium shows them; gives paths relative to the checkout.
+
+    Raises Fault, status TOOL, if the app's own port is in use: pictures show the address that users have.
+    """
+    require_free(PORT)
     runner.run([sys.executable, "-m", "tests.web.pictures", root / FOLDER], cwd=root)
     for theme in ("light", "dark"):
         shutil.copyfile(root / FOLDER / f"app-status-{theme}.png", root / LANDING / f"app-{theme}.png")
     return [path.relative_to(root) for path in sorted((root / FOLDER).glob("app-*.png"))]
+
+
+def require_free(port: int) -> None:
+    """Raise Fault, status TOOL, if something listens on a port of 127.0.0.1."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Fault(
+                f"port {port} of this machine is in use, and the pictures show the app on it",
+                details=(str(error),),
+                cure="end what listens there (an app that runs?), and draw again",
+                status=Exit.TOOL,
+            ) from error

@@ -163,10 +163,10 @@ Serve = Callable[..., Any]
 
 
 @contextmanager
-def served(environ: Mapping[str, str], *arguments: str) -> Iterator[Served]:
-    """Serve from another folder than the repository, until the block ends."""
+def served(environ: Mapping[str, str], *arguments: str, module: str = "app") -> Iterator[Served]:
+    """Serve from another folder than the repository, until the block ends; `module` is run as the app."""
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": str(ROOT), **environ}
-    argv = [sys.executable, "-m", "app", "serve", *(arguments or ("--port", "0"))]
+    argv = [sys.executable, "-m", module, "serve", *(arguments or ("--port", "0"))]
     process = subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True, cwd="/")
     try:
         assert process.stderr is not None

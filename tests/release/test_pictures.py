@@ -1,16 +1,20 @@
-"""The pictures that are drawn without a release: here, the site's icon for browsers that take no SVG."""
+"""The site's icon for browsers that take no SVG, and what the app's pictures ask for first."""
 
 from __future__ import annotations
 
 import io
 import shutil
+import socket
 from pathlib import Path
 
+import pytest
 from PIL import Image, ImageChops
 from PIL.IcoImagePlugin import IcoImageFile
 
+from app.preferences import DEFAULT_PORT
+from errors import Exit, Fault
 from release.bundle.icon import render
-from release.pictures import FAVICON, FAVICON_SIZES, ICON, draw_favicon
+from release.pictures import FAVICON, FAVICON_SIZES, ICON, PORT, draw_favicon, require_free
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,3 +35,13 @@ def test_the_favicon_is_the_icon_at_each_size(tmp_path: Path) -> None:
 
 def test_the_favicon_is_small() -> None:
     assert (ROOT / FAVICON).stat().st_size < 8192
+
+
+def test_the_app_is_drawn_on_its_own_port_only() -> None:
+    assert PORT == DEFAULT_PORT
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(Fault, match=f"port {port} of this machine is in use") as caught:
+            require_free(port)
+        assert caught.value.status == Exit.TOOL
+    require_free(port)

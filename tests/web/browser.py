@@ -43,11 +43,11 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(environ: Mapping[str, str], home: Path) -> Iterator[Site]:
-    """Serve with `environ`, as a user whose home is `home`."""
+def site(environ: Mapping[str, str], home: Path, *arguments: str, module: str = "app") -> Iterator[Site]:
+    """Serve with `environ`, as a user whose home is `home`; the rest is as for `served`."""
     home.mkdir(exist_ok=True)
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LC_ALL": "C.UTF-8", **environ}
-    with served(environment) as server:
+    with served(environment, *arguments, module=module) as server:
         yield Site(server, Path(environment["API_FOR_CURSOR_DATA_DIR"]), home)
 
 

@@ -1,6 +1,7 @@
 """The pictures of the app in the docs: `python -m tests.web.pictures FOLDER`, or `./invoke pictures`.
 
-A real server, a real browser, a stand-in for Cursor; the home and the days before are made up.
+A real server, a real browser, stand-ins for Cursor and for a Mac's Keychain; the home and the days before are
+made up. The app lies in a bundle and listens on its own port, so that the pictures show what users have.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import datetime
 import io
 import json
 import math
+import plistlib
 import re
+import shutil
 import sys
 import tempfile
 import threading
@@ -22,6 +25,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.activity import days
 from app.activity.days import Day
+from app.version import NAME
+from commands import Runner, Subprocess
+from release import bridge
+from release.pictures import PORT
+from release.version import Git, version_of
+from tests.standins import keychain
 from tests.standins.cursor import CursorStandIn
 from tests.web.browser import Site, Theme, chromium, site, until_ready, window
 
@@ -63,8 +72,9 @@ def take(browser: Browser, site: Site, cursor: CursorStandIn, theme: Theme, fold
         page.wait_for_url(re.compile(r"/app/$"))
         until_ready(page)
         page.get_by_role("button", name="Check it").click()
+        expect(page.locator(".toast")).to_be_visible()
+        page.goto(f"{site.url}/app/")
         expect(page.get_by_text("accepted by Cursor")).to_be_visible()
-        page.locator(".toast").evaluate_all("all => all.forEach(one => one.remove())")
         shoot(page, folder / f"app-status-{theme}.png")
         page.goto(f"{site.url}/app/agents")
         shoot(page, folder / f"app-agents-{theme}.png")
@@ -112,7 +122,8 @@ def _talk(page: Page) -> None:
 
 
 def shoot(page: Page, path: Path) -> None:
-    """Keep a picture."""
+    """Keep a picture, of the page alone."""
+    expect(page.locator(".toast")).to_have_count(0)
     page.mouse.move(0, 0)
     page.wait_for_load_state("load")
     Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(path, optimize=True)
@@ -120,27 +131,37 @@ def shoot(page: Page, path: Path) -> None:
 
 def main(folder: Path) -> None:
     """Take all pictures."""
-    from commands import Subprocess
-    from release import bridge
-
     runner = Subprocess()
     folder.mkdir(parents=True, exist_ok=True)
-    bridge.htmx(ROOT, runner)
     with tempfile.TemporaryDirectory() as name, CursorStandIn() as cursor, chromium() as browser:
         home = Path(name, "ada")
         live_in(home, Path(name, "data"), Path(name, "config"))
         environ = {
-            "CURSOR_API_KEY": KEY,
+            "KEYCHAIN_KEY": KEY,
+            "RESOURCEPATH": str(bundle(Path(name, f"{NAME}.app/Contents"), runner)),
             "CURSOR_BACKEND_URL": cursor.url,
-            "CURSOR_SDK_BRIDGE_JS": str(ROOT / bridge.build(ROOT, runner)),
-            "CURSOR_SDK_BRIDGE_RUNTIME": str(bridge.bun(ROOT, runner)),
+            "CURSOR_SDK_BRIDGE_SANDBOX": "off",  # as on a Mac
             "API_FOR_CURSOR_DATA_DIR": str(Path(name, "data")),
             "API_FOR_CURSOR_CONFIG_DIR": str(Path(name, "config")),
-            "API_FOR_CURSOR_KEYCHAIN": "file",
         }
-        with site(environ, home) as running:
+        with site(environ, home, "--port", str(PORT), module=keychain.__name__) as running:
+            if running.url != f"http://127.0.0.1:{PORT}":
+                sys.exit(f"port {PORT} is in use: the app listens on {running.url}")
             for theme in ("light", "dark"):
                 take(browser, running, cursor, theme, folder)
+
+
+def bundle(contents: Path, runner: Runner) -> Path:
+    """Lay out what the app finds in its bundle, as the release does; give its Resources."""
+    resources, bun = contents / "Resources", contents / "Helpers/bun"
+    for folder in (resources / "web", bun.parent):
+        folder.mkdir(parents=True)
+    version = version_of(Git(runner, ROOT), None, require_tag=False)
+    (contents / "Info.plist").write_bytes(plistlib.dumps({"CFBundleShortVersionString": version}))
+    shutil.copyfile(ROOT / bridge.build(ROOT, runner), resources / "bridge.js")
+    shutil.copyfile(ROOT / bridge.htmx(ROOT, runner), resources / "web/htmx.min.js")
+    bun.symlink_to(bridge.bun(ROOT, runner))
+    return resources
 
 
 if __name__ == "__main__":
