@@ -6,6 +6,7 @@ import hashlib
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,25 @@ def merging(item: Item, *, maximum_versions: int = 3, title: str = "API for Curs
 def public_feed(store: MemoryStore) -> Feed | None:
     """The feed that is public, its signature checked."""
     found = store.objects.get(FEED_KEY)
-    return xml.parse(eddsa.verify_feed(found[1], PUBLIC), base_url=f"{SITE}/{FEED_KEY}") if found else None
+    return _read(found[1]) if found else None
+
+
+# A reader looks at every request, and mostly at the same bytes again: what was found of them is kept.
+
+
+@lru_cache(maxsize=64)
+def _read(data: bytes) -> Feed:
+    return xml.parse(eddsa.verify_feed(data, PUBLIC), base_url=f"{SITE}/{FEED_KEY}")
+
+
+@lru_cache(maxsize=256)
+def _fits(data: bytes, signature: str) -> bool:
+    return eddsa.verify_bytes(data, signature, PUBLIC)
+
+
+@lru_cache(maxsize=256)
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def offered(store: MemoryStore) -> list[str]:
@@ -98,7 +117,7 @@ def look(store: MemoryStore) -> None:
             assert length in (None, len(data))
         assert item.enclosure and item.enclosure.signature
         image_data = store.objects[image_key(item) or ""][1]
-        assert eddsa.verify_bytes(image_data, item.enclosure.signature, PUBLIC)
+        assert _fits(image_data, item.enclosure.signature)
     if LATEST in store.objects:
         known = [key for key in store.objects if key.endswith(".dmg") and key != LATEST]
         assert digest(store, LATEST) in {digest(store, key) for key in known}
@@ -122,4 +141,4 @@ def settled(store: MemoryStore) -> None:
 
 def digest(store: MemoryStore, key: str) -> str:
     """SHA-256 of an object, hex."""
-    return hashlib.sha256(store.objects[key][1]).hexdigest()
+    return _sha256(store.objects[key][1])
