@@ -375,7 +375,9 @@ def test_a_chunk_that_unpacks_to_too_much_is_stopped(form: str):
 
 
 @pytest.mark.parametrize(
-    "data", [b"x", b"abc" * 10_000, bytes(MEBI), os.urandom(100_000), b"ab" * 300 + os.urandom(3000)]
+    "data",
+    [b"x", b"abc" * 10_000, bytes(MEBI), os.urandom(100_000), b"ab" * 300 + os.urandom(3000)],
+    ids=["a byte", "repeated", "zeros", "random", "half random"],  # the same in every process
 )
 def test_lzfse_lengths_are_read_from_the_stream(data: bytes):
     packed = bytes(lzfse.compress(data))
