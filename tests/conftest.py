@@ -1,10 +1,15 @@
-"""What tests of several folders share: one checkout with one finished release."""
+"""What tests of several folders share: one checkout with one finished release; and the tests' ids."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.checkouts import Checkout, copy_checkout
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long values by their length: ids are in the environment of what tests start, which is bounded."""
+    return f"{argname} of {len(val)}" if isinstance(val, str | bytes) and len(val) > 200 else None
 
 
 @pytest.fixture(scope="session")
