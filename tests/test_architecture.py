@@ -69,6 +69,8 @@ def test_locks_carry_hashes_and_no_address() -> None:
         assert pinned, path
         assert text.count("--hash=sha256:") >= len(pinned)
         assert "://" not in text
+        names = re.findall(r"^([A-Za-z0-9][^\s=]*)==", text, re.M)
+        assert names == sorted(names), f"{path} is not one lock, or not as it was written"
     for path in tracked("*package-lock.json"):
         assert '"resolved"' not in path.read_text()
 
