@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
 from starlette.types import Message, Scope, Send
@@ -17,40 +17,40 @@ from worker.replies import Reply, unavailable
 
 TRIES: Final = 3  # an object may be replaced between asking for it and reading it
 ZERO_COPY: Final = "http.response.zerocopysend"  # ASGI's extension: a file's descriptor instead of bytes
-SMALL: Final = 512 * 1024  # bytes of an object that is kept once it was read
-KEPT: Final = 64  # objects
+AGAIN: Final = "apiforcursor.again"
+"""Our own extension of ASGI: the server's Keep, which takes an answer that it may give again by itself."""
+SMALL: Final = 512 * 1024  # bytes of an object that is read whole, and worth keeping
 CONDITIONS: Final = frozenset(
     (b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since")
 )
 
 log = logging.getLogger("worker.releases")
 
+Holds = Callable[[Scope], bool]
+"""Whether a request for the same target still gets that answer; told without waiting."""
+Keep = Callable[[Scope, Holds, Message, bytes], None]
+"""Takes the request, whether its answer still holds, the answer's start and its whole body."""
+
 
 @runtime_checkable
 class Files(Protocol):
     """A store whose objects are files of this machine."""
+
+    def look(self, key: str) -> Object | None:
+        """Tell about an object without waiting; None if there is none."""
+        ...
 
     def opened(self, found: Object) -> AbstractContextManager[int]:
         """Open that very object; gives a descriptor. Raises Vanished."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A small object's whole answer, as ASGI's two messages."""
-
-    found: Object
-    start: Message
-    body: Message
-
-
 class Releases:
-    """Answers requests for releases from one bucket; small objects, such as the feed, are kept in memory."""
+    """Answers requests for releases from one bucket."""
 
     def __init__(self, store: ObjectStore | None, latest: str = LATEST) -> None:
         self.store = store
         self.latest = latest
-        self._kept: dict[bytes, Ready] = {}
 
     async def serve(self, scope: Scope, send: Send) -> None:
         """Answer one request."""
@@ -66,26 +66,10 @@ class Releases:
     async def _try(self, scope: Scope, send: Send) -> bool:
         if self.store is None:
             raise Unavailable("no bucket is bound")
-        given, path = scope["headers"], path_of(scope)
-        headers = {name.decode(): value.decode("latin-1") for name, value in given if name in CONDITIONS}
-        if not headers and scope["method"] == "GET" and await self._sent_again(path, send):
-            return True
-        query = scope["query_string"]
+        headers = {name.decode(): value.decode("latin-1") for name, value in _conditions(scope)}
+        path, query = path_of(scope), scope["query_string"]
         reply = await answer(self.store, scope["method"], path, query, headers, self.latest)
         return await self._sent(reply, scope, send)
-
-    async def _sent_again(self, path: bytes, send: Send) -> bool:
-        """Send what is kept for a path if its object is still the same, as it mostly is."""
-        ready = self._kept.get(path)
-        if ready is None or self.store is None:
-            return False
-        now = await self.store.head(ready.found.key)
-        if now is None or now.etag != ready.found.etag:
-            del self._kept[path]
-            return False
-        await send(ready.start)
-        await send(ready.body)
-        return True
 
     async def _sent(self, reply: Reply, scope: Scope, send: Send) -> bool:
         """Send a reply; False if its object had vanished before anything was sent.
@@ -98,7 +82,7 @@ class Releases:
             return True
         try:
             if reply.status == 200 and found.size <= SMALL:
-                await self._send_and_keep(reply, found, store, scope, send)
+                await _send_small(reply, found, store, scope, send)
             elif ZERO_COPY in scope.get("extensions", ()) and isinstance(store, Files):
                 await _send_file(reply, found, part, store, send)
             else:
@@ -106,20 +90,6 @@ class Releases:
         except _Gone:
             return False
         return True
-
-    async def _send_and_keep(
-        self, reply: Reply, found: Object, store: ObjectStore, scope: Scope, send: Send
-    ) -> None:
-        try:
-            data = b"".join([chunk async for chunk in store.stream(found, 0, found.size)])
-        except Vanished:
-            raise _Gone from None
-        if len(self._kept) >= KEPT:
-            self._kept.clear()
-        ready = Ready(found, _start(reply), {"type": "http.response.body", "body": data})
-        self._kept[path_of(scope)] = ready
-        await send(ready.start)
-        await send(ready.body)
 
 
 def path_of(scope: Scope) -> bytes:
@@ -143,6 +113,34 @@ def _start(reply: Reply) -> Message:
 
 class _Gone(Exception):
     """The object vanished before anything was sent."""
+
+
+def _conditions(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Give the headers that an answer depends on."""
+    return [header for header in scope["headers"] if header[0] in CONDITIONS]
+
+
+async def _send_small(reply: Reply, found: Object, store: ObjectStore, scope: Scope, send: Send) -> None:
+    try:
+        data = b"".join([chunk async for chunk in store.stream(found, 0, found.size)])
+    except Vanished:
+        raise _Gone from None
+    start = _start(reply)
+    await send(start)
+    await send({"type": "http.response.body", "body": data})
+    keep: Keep | None = scope.get("extensions", {}).get(AGAIN)
+    if keep is not None and isinstance(store, Files):
+        keep(scope, _while_same(store, found), start, data)
+
+
+def _while_same(store: Files, found: Object) -> Holds:
+    def holds(scope: Scope) -> bool:
+        if scope["method"] != "GET" or _conditions(scope):
+            return False
+        now = store.look(found.key)
+        return now is not None and now.etag == found.etag
+
+    return holds
 
 
 async def _send_chunks(reply: Reply, found: Object, part: Slice, store: ObjectStore, send: Send) -> None:

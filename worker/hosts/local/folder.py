@@ -25,6 +25,10 @@ class Folder:
 
     async def head(self, key: str) -> Object | None:
         """See ObjectStore."""
+        return self.look(key)
+
+    def look(self, key: str) -> Object | None:
+        """See worker.sending.Files."""
         try:
             found = os.stat(self._prefix + key)  # noqa: PTH116 - Path costs more than the call
         except (OSError, ValueError):

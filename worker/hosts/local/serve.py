@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def options(host: str, port: int) -> dict[str, Any]:
     return {
         "host": host,
         "port": port,
-        "http": ZeroCopy,
+        "http": partial(ZeroCopy, kept={}),
         "loop": "uvloop",
         "ws": "none",
         "access_log": False,

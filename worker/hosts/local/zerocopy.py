@@ -1,33 +1,51 @@
-"""uvicorn with ASGI's zero copy send: the kernel moves a file from its page cache to the socket.
+"""uvicorn with two extensions of ASGI: files that the kernel sends, and small answers that are kept.
 
-The extension `http.response.zerocopysend` as the ASGI specification has it: an event of that type with `file`
-(a descriptor), `offset` and `count` (bytes), between `http.response.start` and the body that ends the answer.
+`http.response.zerocopysend` as the ASGI specification has it: an event of that type with `file` (a descriptor)
+and `offset` and `count` (bytes), between `http.response.start` and the body that ends the answer.
+
+AGAIN, ours, is the server's Keep: an answer that was handed to it is given again without a task, without the
+application and without putting its head together. That is most of what a small answer costs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
+from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from worker.sending import ZERO_COPY
+from worker.sending import AGAIN, ZERO_COPY, Holds
 
 AT_ONCE: Final = 1024 * 1024  # bytes given to the kernel before others have their turn
 PATIENCE: Final = 60.0
 """Seconds in which a client takes nothing at all; noticed after twice that at the latest."""
 
-Application = Callable[..., Awaitable[None]]
+KEPT: Final = 64  # answers
+OK: Final = b"HTTP/1.1 200 OK\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer that may be given again: what follows its status line and the server's own headers."""
+
+    holds: Holds
+    rest: bytes
+
+
+Target = tuple[bytes, bytes, bytes]
 
 
 class ZeroCopy(HttpToolsProtocol):
-    """Serves one connection."""
+    """Serves one connection; all of a server's share `kept`."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, kept: dict[Target, Kept], **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._kept = kept
         self._transfer: Transfer | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -37,7 +55,32 @@ class ZeroCopy(HttpToolsProtocol):
             self._transfer.end()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.scope.setdefault("extensions", {})[ZERO_COPY] = {}
+        if not self._sent_again(cycle):
+            self._start_application(cycle, app)
+
+    def _sent_again(self, cycle: RequestResponseCycle) -> bool:
+        """Give an answer again if it is kept and still holds.
+
+        Not to a client that does not read, or that has asked on before it was answered: those wait in order.
+        """
+        if self.pipeline or self.flow.write_paused or not cycle.keep_alive:
+            return False
+        kept = self._kept.get(_target(cycle.scope))
+        if kept is None or not kept.holds(cast(Scope, cycle.scope)):
+            return False
+        self.transport.write(b"".join((OK, _lines(cycle.default_headers), kept.rest)))
+        cycle.response_started = cycle.response_complete = True
+        self.on_response_complete()
+        return True
+
+    def _keep(self, scope: Any, holds: Holds, start: Any, body: bytes) -> None:
+        """Keep an answer whose status is 200; see worker.sending.Keep."""
+        if len(self._kept) >= KEPT:
+            self._kept.clear()
+        self._kept[_target(scope)] = Kept(holds, _lines(start["headers"]) + b"\r\n" + body)
+
+    def _start_application(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cast(Scope, cycle.scope)["extensions"] = {ZERO_COPY: {}, AGAIN: self._keep}
 
         async def extended(scope: Any, receive: Any, send: Any) -> None:
             async def sending(message: Any) -> None:
@@ -70,6 +113,16 @@ class ZeroCopy(HttpToolsProtocol):
         if flow.write_paused:
             await flow.drain()
         self.transport.set_write_buffer_limits()
+
+
+def _target(scope: Any) -> Target:
+    """Give what a request is for: host, path and query as they came."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    return host, scope["raw_path"], scope["query_string"]
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 class Transfer:
