@@ -141,8 +141,9 @@ class Bridge:
         self._supervisor: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to start the bridge; returns at once. `state` tells how far it is."""
-        self._supervisor = asyncio.create_task(self._supervise())
+        """Begin to start the bridge, unless that was done; returns at once. `state` tells how far it is."""
+        if self._supervisor is None:
+            self._supervisor = asyncio.create_task(self._supervise())
 
     async def stop(self) -> None:
         """End the bridge and wait until it is gone."""
@@ -157,10 +158,11 @@ class Bridge:
         await self.start()
 
     async def _end(self) -> None:
-        if self._supervisor is not None:
-            self._supervisor.cancel()
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._supervisor
+                await supervisor
 
     async def run(self, prompt: Prompt) -> AsyncGenerator[Output, None]:
         """Run `prompt`: yields pieces of text and thinking, perhaps ToolCalls, lastly Done. Raises RunFailed.

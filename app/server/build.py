@@ -24,9 +24,10 @@ from app.preferences import File
 from app.server.answers import on_api_error, on_crash, on_disconnect, on_http_error
 from app.server.control import reload
 from app.server.health import health
+from app.server.listening import Address
 from app.server.models import get_model, list_models
 from app.server.security import Door
-from app.server.state import Address, State
+from app.server.state import State
 from app.settings import Settings
 from app.web import Pages, front
 
@@ -39,7 +40,7 @@ def build(
     keys: Keys | None = None,
     file: File | None = None,
 ) -> Starlette:
-    """Make the application. Its lifespan starts the bridge (the real one unless given) and ends it.
+    """Make the application. Its lifespan starts the bridge, a real one unless given, and ends it.
 
     Unless `keys` are given the key is the one in the settings, and cannot be changed.
     """

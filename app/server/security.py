@@ -8,30 +8,18 @@ send none of these.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.openai.errors import ApiError
 from app.server.answers import error_response
+from app.server.listening import is_loopback
 from app.server.protocol import MAX_HEAD, head_too_big
 from app.server.visits import Visit, Watchers, visiting
 
 MAX_BODY = 64 * 1024 * 1024
 METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
-
-
-@lru_cache(maxsize=64)
-def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address without brackets, can only mean this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def host_name(header: str) -> str:

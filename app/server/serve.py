@@ -1,20 +1,21 @@
-"""Listen, say where, and serve until told to stop."""
+"""Listen, say where, and serve until told to stop.
+
+The bridge is started before the server's modules are read: both take half a second, on cores of their own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from socket import socket
 from types import FrameType
-
-import uvicorn
-from starlette.applications import Starlette
+from typing import TYPE_CHECKING
 
 from app import instance
 from app.account import open_keys
@@ -23,51 +24,15 @@ from app.errors import AppError
 from app.keys import Keys
 from app.preferences import FILE as PREFERENCES
 from app.preferences import File, Loaded
-from app.server.build import build
+from app.server.listening import Address, listen
 from app.server.logs import logging_to, warn_on_stderr
-from app.server.protocol import Patient
-from app.server.security import is_loopback
-from app.server.state import Address, State
 from app.settings import Settings
 from app.version import NAME, version
 
-FURTHER_PORTS = 20
-GRACEFUL = 1.0  # seconds for answers under way when the server is told to stop; then their runs are ended
-LAST_RESORT = 5  # seconds until even connections that do not end are dropped
-BACKLOG = 256
+if TYPE_CHECKING:
+    from app.server.serving import Server
 
 log = logging.getLogger("app.server")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Bind `port` on `host`, or the next free of 20; port 0 takes any. Raises AppError."""
-    if not is_loopback(host):
-        raise AppError(f"{host} is not a loopback address", cure="use 127.0.0.1, ::1 or localhost")
-    last = port if port == 0 else min(port + FURTHER_PORTS, 65_535)
-    for candidate in range(port, last + 1):
-        bound = _bind(host, candidate)
-        if bound is not None:
-            return bound
-    raise AppError(f"ports {port} to {last} on {host} are all busy", cure="give another with --port")
-
-
-def _bind(host: str, port: int) -> socket.socket | None:
-    """Bind, or None if the port is taken."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            return None
-        cure = (
-            "ports below 1024 need more rights; choose a higher one" if error.errno == errno.EACCES else None
-        )
-        raise AppError(f"cannot listen on {host}:{port}: {error.strerror}", cure=cure) from error
-    return listener
 
 
 def run(settings: Settings, *, host: str, port: int | None, linked: bool = False) -> None:
@@ -87,23 +52,45 @@ def run(settings: Settings, *, host: str, port: int | None, linked: bool = False
         listener = stack.enter_context(contextlib.closing(listen(host, wanted)))
         address = Address(host, listener.getsockname()[1])
         stack.enter_context(_logging(settings, keys, loaded))
-        application = build(settings, address, bridge, keys=keys, file=file)
-        state: State = application.state.server
-        state.problems = loaded.problems
-        server = Server(_config(application), bridge, state.activity.leave)
-        if linked:
-            from app.server.shelled import attach
-
-            server.around = attach(state)
-        stack.enter_context(_stopping(server))
-        with _at_any_rate():
-            place.publish(address.url, state.token)
+        stop = stack.enter_context(_stopping())
         if wanted not in (0, address.port):
             _say(f"Port {wanted} is busy; using {address.port} instead.")
-        _say(f"{NAME} {version()} on {address.url}/v1")
-        server.run(sockets=[listener])
-    if not server.started:
+
+        def make() -> Server:
+            from app.server import serving
+
+            server, state = serving.make(settings, address, bridge, keys, file, linked=linked)
+            state.problems = loaded.problems
+            with _at_any_rate():
+                place.publish(address.url, state.token)
+            _say(f"{NAME} {version()} on {address.url}/v1")
+            return server
+
+        runner = stack.enter_context(asyncio.Runner(loop_factory=_loop))
+        started = runner.run(_serve(bridge, make, listener, stop))
+    if not started:
         raise AppError("the server did not start")
+
+
+async def _serve(bridge: Bridge, make: Callable[[], Server], listener: socket, stop: Stop) -> bool:
+    """Serve until told to stop; gives whether it came to that."""
+    await bridge.start()
+    try:
+        await asyncio.to_thread(import_module, "app.server.serving")
+        server = stop.ends(make())
+        await server.serve(sockets=[listener])
+        return server.started
+    finally:
+        await bridge.stop()
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """Make uvloop's event loop, where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 @contextlib.contextmanager
@@ -125,63 +112,36 @@ def _logging(settings: Settings, keys: Keys, loaded: Loaded) -> Iterator[None]:
         yield
 
 
-class Server(uvicorn.Server):
-    """Ends the runs of answers under way before their connections: clients are told, and nothing hangs."""
+@dataclass(slots=True)
+class Stop:
+    """Whether a signal has said to stop, also before there is a server to be told."""
 
-    def __init__(self, config: uvicorn.Config, bridge: Bridge, leave: Callable[[], None]) -> None:
-        """Serve; `leave` lets those go who only watch."""
-        super().__init__(config)
-        self.bridge = bridge
-        self.around: AbstractAsyncContextManager[None] = contextlib.nullcontext()
-        self.leave = leave
+    asked: bool = False
+    server: Server | None = None
 
-    async def main_loop(self) -> None:
-        """Serve until told to stop, inside `around`."""
-        async with self.around:
-            await super().main_loop()
+    def ends(self, server: Server) -> Server:
+        """Let it end this server."""
+        self.server = server
+        server.should_exit = self.asked
+        return server
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop serving."""
-        self.leave()
-        hanging_up = asyncio.create_task(self._hang_up())
-        try:
-            await super().shutdown(sockets)
-        finally:
-            hanging_up.cancel()
-
-    async def _hang_up(self) -> None:
-        await asyncio.sleep(GRACEFUL)
-        await self.bridge.stop()
-
-
-def _config(application: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        application,
-        log_config=None,
-        access_log=False,
-        http=Patient,
-        ws="none",
-        proxy_headers=False,  # nobody stands between a client and this server
-        lifespan="on",
-        server_header=False,
-        timeout_graceful_shutdown=LAST_RESORT,
-        timeout_keep_alive=75,
-    )
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        self.asked = True
+        if self.server is not None:
+            self.server.should_exit = True
 
 
 @contextlib.contextmanager
-def _stopping(server: Server) -> Iterator[None]:
-    """Stop `server` for a signal that comes before uvicorn listens to them, and for nothing after its end.
+def _stopping() -> Iterator[Stop]:
+    """Stop for a signal that comes before uvicorn listens to them, and for nothing after its end.
 
     uvicorn raises again what it got, once it has stopped cleanly: that stop was the answer.
     """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        server.should_exit = True
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = Stop()
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -13,26 +13,13 @@ from app.cursor.client import Bridge
 from app.errors import AppError
 from app.keys import Keys
 from app.preferences import AFTER_RESTART, File, Loaded, Preferences
+from app.server.listening import Address
 from app.server.logs import log_from
 from app.server.store import Responses
 from app.server.visits import Watchers
 from app.settings import Settings
 from app.shell.link import Shell
 from app.version import command
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the server listens."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """The server's own origin."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
 
 
 @dataclass(slots=True)

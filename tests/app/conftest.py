@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 from app.cursor.client import Bridge, Output, Prompt, RunFailed
 from app.cursor.frames import Done, Text, Thinking, Tokens
 from app.server.build import build
-from app.server.state import Address
+from app.server.listening import Address
 from app.settings import Settings
 from commands import Subprocess
 from tests.standins.cursor import CursorStandIn

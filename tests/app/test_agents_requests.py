@@ -17,7 +17,7 @@ from app.cursor.conversation import ToolCall, Turn
 from app.openai.errors import ApiError
 from app.openai.responses import parse
 from app.server.build import build
-from app.server.state import Address
+from app.server.listening import Address
 from app.settings import Settings
 from tests.app.conftest import App, Done, ScriptedBridge
 

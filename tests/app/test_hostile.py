@@ -22,8 +22,8 @@ from starlette.testclient import TestClient
 
 from app.discretion import discreet
 from app.server.build import build
+from app.server.listening import Address
 from app.server.protocol import MAX_HEAD
-from app.server.state import Address
 from app.settings import Settings
 from release.bench.parties import memory
 from tests.app.conftest import KEY, ROOT, App, RunFailed, ScriptedBridge, Served, environment_of, served

@@ -296,7 +296,7 @@ def _on_a_mac(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_changing_while_it_runs(file: File, tmp_path: Path) -> None:
     from app.server.build import build
-    from app.server.state import Address
+    from app.server.listening import Address
 
     settings = Settings(data_dir=tmp_path, forced=frozenset({"responses_tools"}))
     state = build(settings, Address("127.0.0.1", 1), file=file).state.server

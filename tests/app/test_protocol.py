@@ -14,8 +14,8 @@ import uvicorn
 
 from app.server import protocol
 from app.server.build import build
+from app.server.listening import Address
 from app.server.protocol import Patient
-from app.server.state import Address
 from app.settings import Settings
 from tests.app.conftest import Done, ScriptedBridge, Text
 

@@ -18,7 +18,7 @@ from app.cursor.conversation import ToolCall, Turn
 from app.openai.errors import INVALID, ApiError
 from app.openai.responses import parse
 from app.server.build import build
-from app.server.state import Address
+from app.server.listening import Address
 from app.server.store import Kept, Responses
 from app.settings import Settings
 from tests.app.conftest import App, Done, ScriptedBridge, Text, Thinking

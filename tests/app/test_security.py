@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
-from app.server.security import Door, host_name, is_loopback, refusal
+from app.server.listening import is_loopback
+from app.server.security import Door, host_name, refusal
 from tests.app.conftest import App
 
 HERE = "127.0.0.1:8787"

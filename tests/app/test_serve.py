@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import openai
 import pytest
 
 from app.settings import Settings
-from tests.app.conftest import Served, environment_of, served
+from tests.app.conftest import ROOT, Served, environment_of, served
 from tests.standins.cursor import CursorStandIn
 
 pytestmark = pytest.mark.release
@@ -40,8 +42,11 @@ def client(server: Served) -> openai.OpenAI:
 
 
 def children(process: int) -> list[int]:
-    path = Path(f"/proc/{process}/task/{process}/children")
-    return [int(child) for child in path.read_text().split()]
+    found: list[int] = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has just ended
+            found += map(int, path.read_text().split())
+    return found
 
 
 def gone(process: int) -> bool:
@@ -129,6 +134,21 @@ def test_a_clean_stop(real: Settings, number: int) -> None:
     assert not [line for line in server.said if "Traceback" in line]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_before_there_is_a_server(real: Settings, number: int) -> None:
+    """The bridge is on its way already, the server's modules are still being read."""
+    argv = [sys.executable, "-m", "app", "serve", "--port", "0"]
+    environment = {"PATH": os.environ["PATH"], **environment_of(real)}
+    process = subprocess.Popen(argv, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    with process:
+        wait_for(lambda: children(process.pid) != [])
+        started = children(process.pid)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=15)
+    assert (process.returncode, "Traceback" in said) == (0, False), said
+    assert all(gone(child) for child in started)
+
+
 def test_a_stop_while_an_answer_is_under_way(real: Settings, cursor: CursorStandIn) -> None:
     with served(environment_of(real)) as server:
         ready(server)
@@ -184,8 +204,6 @@ def test_an_old_node_is_refused_and_health_says_so(real: Settings, tmp_path: Pat
 
 
 def test_the_stand_in_alone() -> None:
-    import sys
-
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.standins.cursor", "--port", "0"], stdout=subprocess.PIPE, text=True
     )

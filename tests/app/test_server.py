@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from app.cursor.client import RunFailed, Turn
 from app.server.build import build
-from app.server.state import Address
+from app.server.listening import Address
 from app.settings import Settings
 from app.version import FROM_SOURCE
 from tests.app.conftest import ANSWER, KEY, App, Done, ScriptedBridge, Text, Thinking

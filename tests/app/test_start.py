@@ -16,7 +16,7 @@ import pytest
 from app.cursor.process import clean_environment, prepare_state
 from app.cursor.runtime import BUN_FLAGS, Missing, Runtime, ask_version, find
 from app.errors import AppError
-from app.server.serve import FURTHER_PORTS, listen
+from app.server.listening import FURTHER_PORTS, listen
 from app.settings import Settings, default_data_dir, from_environment
 from app.version import FROM_SOURCE, command, read_version
 from release.bridge import link
@@ -243,16 +243,26 @@ def test_a_port_that_only_the_system_may_have(monkeypatch: pytest.MonkeyPatch) -
         listen("127.0.0.1", 80)
 
 
-def test_the_start_loads_nothing_that_only_requests_need() -> None:
-    script = "import sys, app.__main__, app.server.serve; print('\\n'.join(sys.modules))"
+def loaded_by(*modules: str) -> set[str]:
+    script = f"import sys, {', '.join(modules)}; print('\\n'.join(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    loaded = set(done.stdout.splitlines())
+    return set(done.stdout.splitlines())
+
+
+def test_the_start_loads_nothing_that_only_requests_need() -> None:
     later = {
         "app.server.chat", "app.server.responses", "app.server.fetch", "app.openai.chat", "app.web.site",
         "app.agents.service", "app.doctor", "app.updates", "app.cli.desktop.run", "keyring", "secretstorage",
         "jinja2", "tomlkit", "ruamel.yaml", "certifi", "lxml", "cryptography", "objc",
     }  # fmt: skip
+    loaded = loaded_by("app.__main__", "app.server.serving")
     assert "app.server.build" in loaded
     assert loaded & later == set()
+
+
+def test_the_bridge_is_started_before_the_server_is_loaded() -> None:
+    loaded = loaded_by("app.__main__", "app.server.serve")
+    assert "app.cursor.process" in loaded
+    assert loaded & {"uvicorn", "starlette", "app.server.serving"} == set()

@@ -18,7 +18,8 @@ from app.keychain import KeyFile
 from app.keys import Keys
 from app.preferences import File
 from app.server.build import build
-from app.server.state import Address, State
+from app.server.listening import Address
+from app.server.state import State
 from app.settings import Settings
 from app.web import access
 from tests.app.conftest import ScriptedBridge, bridge_js, bun, cursor, node_modules

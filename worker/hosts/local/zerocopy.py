@@ -1,7 +1,7 @@
 """uvicorn with two extensions of ASGI: files that the kernel sends, and small answers that are kept.
 
-`http.response.zerocopysend` as the ASGI specification has it: an event of that type with `file` (a descriptor)
-and `offset` and `count` (bytes), between `http.response.start` and the body that ends the answer.
+`http.response.zerocopysend` as ASGI's specification has it: an event of that type with `file`, a descriptor,
+with `offset` and `count` in bytes, between `http.response.start` and the body that ends the answer.
 
 AGAIN, ours, is the server's Keep: an answer that was handed to it is given again without a task, without the
 application and without putting its head together. That is most of what a small answer costs.
