@@ -77,40 +77,33 @@ class Container:
 
 @dataclass(slots=True, eq=False)
 class Object(Container, MutableMapping[str, Any]):
-    """A JSON object. Of members with the same name the last counts, as everywhere."""
+    """A JSON object. Of members with the same name the last counts, as everywhere: it is the one in `named`."""
 
     added: dict[str, Any] = field(default_factory=dict)
+    named: dict[str, Entry] = field(default_factory=dict)
 
     def __getitem__(self, key: str) -> Any:
-        if key in self.added:
-            return self.added[key]
-        return self._find(key).current
+        return self.added[key] if key in self.added else self.named[key].current
 
     def __setitem__(self, key: str, value: Any) -> None:
-        try:
-            self._find(key).replaced = value
-        except KeyError:
+        if key in self.named:
+            self.named[key].replaced = value
+        else:
             self.added[key] = value
 
     def __delitem__(self, key: str) -> None:
         if self.added.pop(key, UNSET) is not UNSET:
             return
-        self._find(key)
+        del self.named[key]
         for entry in self.entries:
             entry.deleted |= entry.key == key
 
     def __iter__(self) -> Iterator[str]:
-        yield from dict.fromkeys(entry.key for entry in self.kept)
+        yield from self.named
         yield from self.added
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _find(self, key: str) -> Entry:
-        for entry in reversed(self.kept):
-            if entry.key == key:
-                return entry
-        raise KeyError(key)
+        return len(self.named) + len(self.added)
 
 
 @dataclass(slots=True, eq=False)
@@ -120,7 +113,11 @@ class Array(Container, MutableSequence[Any]):
     added: list[Any] = field(default_factory=list)
 
     def __getitem__(self, index: Any) -> Any:
-        return [*(entry.current for entry in self.kept), *self.added][index]
+        return list(self)[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from (entry.current for entry in self.kept)
+        yield from self.added
 
     def __setitem__(self, index: Any, value: Any) -> None:
         kept = self.kept
@@ -199,7 +196,10 @@ class _Parser:
         while not self._take(closing):
             if container.entries and container.entries[-1].comma is None:
                 self._fail(f"a comma or {closing} is missing")
-            container.entries.append(self._entry(isinstance(container, Object)))
+            entry = self._entry(isinstance(container, Object))
+            container.entries.append(entry)
+            if isinstance(container, Object):
+                container.named[entry.key] = entry
         container.end = self.position
         self.depth -= 1
         return container

@@ -169,6 +169,22 @@ def test_removals_leave_no_trace(text: str, result: str) -> None:
     assert changed(text, b=None) == result
 
 
+def test_many_entries_are_gone_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cline's list of tasks has thousands; going through all of them for each one takes minutes."""
+    entries = vars(jsonc.Container)["kept"].fget
+    times = 0
+
+    def counted(container: jsonc.Container) -> list[jsonc.Entry]:
+        nonlocal times
+        times += 1
+        return list(entries(container))
+
+    monkeypatch.setattr(jsonc.Container, "kept", property(counted))
+    text = json.dumps([{f"name {number}": number for number in range(1000)}, *range(1000)])
+    assert jsonc.plain(jsonc.parse(text).root) == json.loads(text)
+    assert times == 1
+
+
 @pytest.mark.parametrize(
     ("text", "where"),
     [
