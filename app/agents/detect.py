@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from app.agents.editors import EDITORS
 from app.agents.home import Home
 from app.agents.model import Signs
-
-_EXTENSIONS = (".vscode", ".vscode-insiders", ".vscode-oss", ".cursor", ".windsurf")
 
 
 def sign(signs: Signs, home: Home) -> str | None:
@@ -16,11 +13,6 @@ def sign(signs: Signs, home: Home) -> str | None:
     if place is None:
         place = next((folder for folder in signs.folders if folder.exists()), None)
     if place is None:
-        place = next((found for name in signs.extensions for found in _extension(name, home)), None)
+        installed = (editor.versions(home, name) for name in signs.extensions for editor in EDITORS)
+        place = next((found for versions in installed for found in versions), None)
     return None if place is None else str(place)
-
-
-def _extension(name: str, home: Home) -> list[Path]:
-    """Find an extension of VS Code or its kin, whose folders are named publisher.name-version."""
-    folders = (home.path / product / "extensions" for product in _EXTENSIONS)
-    return [found for folder in folders for found in sorted(folder.glob(f"{name}-*"))]

@@ -21,9 +21,9 @@ class Editor:
         """Give the folder of the user's settings."""
         return home.applications / self.name / "User"
 
-    def has(self, home: Home, extension: str) -> bool:
-        """Say whether an extension, given as publisher.name, is installed."""
-        return any((home.path / self.extensions / "extensions").glob(f"{extension}-*"))
+    def versions(self, home: Home, extension: str) -> list[Path]:
+        """Give the folders of an extension, given as publisher.name: one a version that is installed."""
+        return sorted((home.path / self.extensions / "extensions").glob(f"{extension}-*"))
 
 
 CODE = Editor("Code", ".vscode", "code", "Visual Studio Code")

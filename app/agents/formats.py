@@ -77,14 +77,8 @@ def read(text: str, format: Format, *, array: bool = False) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Give a tree as dicts, lists and scalars."""
-    if hasattr(value, "unwrap"):
-        value = value.unwrap()
-    if isinstance(value, MutableMapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, MutableSequence):
-        return [plain(inner) for inner in value]
-    return value
+    """Give a tree as dicts, lists and scalars; tomlkit's knows how by itself."""
+    return jsonc.plain(value.unwrap() if hasattr(value, "unwrap") else value)
 
 
 def _reads_as(text: str, format: Format, wanted: Any, *, array: bool) -> bool:

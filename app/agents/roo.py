@@ -33,7 +33,7 @@ def _files(home: Home, target: Target) -> tuple[ConfigFile, ...]:
 def _editors(home: Home) -> tuple[Editor, ...]:
     """Give the editors with Roo Code; else the first that is used, else VS Code."""
     found = present(home)
-    return tuple(editor for editor in found if editor.has(home, EXTENSION)) or found[:1] or (CODE,)
+    return tuple(editor for editor in found if editor.versions(home, EXTENSION)) or found[:1] or (CODE,)
 
 
 def _profiles(path: Path, target: Target) -> ConfigFile:
