@@ -6,6 +6,7 @@ Cloudflare's Python Worker with wrangler's bucket and database. Both are told to
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import threading
@@ -271,7 +272,10 @@ def _port(server: uvicorn.Server, thread: threading.Thread) -> int:
 
 @dataclass
 class Elsewhere:
-    """A server of somebody else's: answers what it is told to, and remembers what it was asked."""
+    """A server of somebody else's: answers what it is told to, and remembers what it was asked.
+
+    It compresses for those who say that they can read that, as servers do.
+    """
 
     url: str = ""
     answers: dict[tuple[str, str], tuple[int, object]] = field(default_factory=dict)
@@ -298,6 +302,9 @@ def elsewhere() -> Iterator[Elsewhere]:
             status, answer = told.answers.get((self.command, self.path), (404, {"error": "unknown"}))
             data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
+            if "gzip" in self.headers.get("accept-encoding", ""):
+                data = gzip.compress(data)
+                self.send_header("content-encoding", "gzip")
             self.send_header("content-length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)

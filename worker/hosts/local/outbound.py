@@ -18,7 +18,11 @@ class Http:
 
     def __init__(self, patience: float = 180.0) -> None:
         self._patience = patience
-        self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=TIMEOUT)
+        # Bodies are taken as they come, so that their bounds hold: nothing may come compressed.
+        headers = {"accept-encoding": "identity"}
+        self._client = httpx.AsyncClient(
+            headers=headers, follow_redirects=False, trust_env=False, timeout=TIMEOUT
+        )
 
     async def close(self) -> None:
         """Close the connections."""
