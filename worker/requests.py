@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,6 +15,15 @@ def ports_of(request: Request) -> Ports:
     """Give a route what its host offers."""
     ports: Ports = request.app.state.ports
     return ports
+
+
+def site_of(request: Request) -> str:
+    """Give the site's own address, as it is to be known."""
+    setting = ports_of(request).settings.get("PUBLIC_URL")
+    if setting:
+        parts = urlsplit(setting)
+        return f"{parts.scheme}://{parts.netloc}"
+    return f"{request.url.scheme}://{request.url.netloc}"
 
 
 def respond(reply: Reply) -> Response:

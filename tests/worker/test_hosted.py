@@ -88,6 +88,17 @@ def test_signing_up(running: Site, world: Elsewhere) -> None:
     assert again["apiKey"] != found["apiKey"]
 
 
+def test_people_are_told_the_public_address(host: Host, tmp_path: Path, world: Elsewhere) -> None:
+    """Behind a proxy, what the request was sent to is known to nobody outside."""
+    public = {"PUBLIC_URL": "https://site.test"}
+    world.answer("GET", "/v1/me", 200, {"userId": 42})
+    with host.site(tmp_path, {**settings(world), **public}) as running:
+        endpoints = sign_up(running)["endpoints"].values()
+        assert [url.startswith("https://site.test/") for url in endpoints] == [True] * 4
+    with host.site(tmp_path, public) as running:
+        assert "https://site.test/download" in running.ask("/v1/models").json()["error"]["message"]
+
+
 def test_what_is_kept_is_not_what_was_given(running: Site, tmp_path: Path) -> None:
     token = sign_up(running)["apiKey"]
     assert chat(running, token).status == 200

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from worker.replies import problem
-from worker.requests import respond
+from worker.requests import respond, site_of
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 GONE = (
@@ -38,5 +38,4 @@ def routes(settings: Mapping[str, str]) -> list[Route]:
 
 
 async def _gone(request: Request) -> Response:
-    site = f"{request.url.scheme}://{request.url.netloc}"
-    return respond(problem(410, GONE.format(site=site), "hosted_api_ended"))
+    return respond(problem(410, GONE.format(site=site_of(request)), "hosted_api_ended"))

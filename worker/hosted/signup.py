@@ -13,7 +13,7 @@ from worker.hosted import accounts, cursor_api
 from worker.hosted.accounts import Person
 from worker.hosted.vault import TOKEN, account_id, seal
 from worker.replies import Refusal, answer, problem
-from worker.requests import client_of, ports_of, respond
+from worker.requests import client_of, ports_of, respond, site_of
 
 
 async def signup(request: Request) -> Response:
@@ -50,7 +50,7 @@ async def _join(request: Request, person: Person) -> None:
 
 
 def _answer(request: Request, person: Person, hint: str, token: str) -> dict[str, Any]:
-    site = f"{request.url.scheme}://{request.url.netloc}"
+    site = site_of(request)
     return {
         "account": {
             "id": person.account,

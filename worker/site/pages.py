@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
@@ -16,7 +15,7 @@ from starlette.routing import Route
 from worker import hosted
 from worker.ports import Unavailable
 from worker.ranges import is_known
-from worker.requests import ports_of
+from worker.requests import ports_of, site_of
 from worker.site import offer
 
 FOLDER: Final = Path(__file__).resolve().parent
@@ -95,15 +94,6 @@ async def sitemap(request: Request) -> Response:
         f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{urls}</urlset>'
     )
     return Response(text, media_type="application/xml", headers=HEADERS)
-
-
-def site_of(request: Request) -> str:
-    """Give the site's own address, as it is to be known."""
-    setting = ports_of(request).settings.get("PUBLIC_URL")
-    if setting:
-        parts = urlsplit(setting)
-        return f"{parts.scheme}://{parts.netloc}"
-    return f"{request.url.scheme}://{request.url.netloc}"
 
 
 def _html(request: Request, name: str, **values: Any) -> Response:
