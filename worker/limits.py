@@ -15,7 +15,12 @@ ON CONFLICT (id) DO UPDATE SET
 RETURNING count
 """
 FORGET = "DELETE FROM rate_limits WHERE since < ?"
-ONE_IN = 100  # requests after which old counters are removed
+ONE_IN = 100  # seconds: requests of one of them remove what is old, which is often enough and costs little
+
+
+def is_time_to_clear(now: float) -> bool:
+    """Whether whoever comes `now` (epoch seconds) removes what is old."""
+    return int(now) % ONE_IN == 0
 
 
 async def require(ports: Ports, what: str, *, most: int, seconds: int) -> None:
@@ -30,7 +35,7 @@ async def require(ports: Ports, what: str, *, most: int, seconds: int) -> None:
     name = hashlib.sha256(f"{seconds}:{what}".encode()).hexdigest()[:32]
     rows = await ports.database.rows(COUNT, name, window)
     count = int(rows[0]["count"]) if rows else 1
-    if count == 1 and now % ONE_IN == 0:
+    if count == 1 and is_time_to_clear(now):
         await ports.database.write((FORGET, (now - 86_400,)))
     if count > most:
         wait = str(window + seconds - now)

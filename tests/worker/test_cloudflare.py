@@ -68,13 +68,15 @@ def test_migrations_of_a_database_with_people_in_it(tmp_path: Path) -> None:
     assert "0001_init.sql" in site.migrate(tmp_path, Subprocess(), "local")
     person = "INSERT INTO accounts VALUES ('acct_1', '42', 'a@b.cc', 'Ada', 'c', 'iv', 'WXYZ', 0, 't', 't')"
     token = "INSERT INTO api_keys VALUES ('k', 'acct_1', 'cmp_', 'hash', 'default', 't', NULL, NULL)"
-    execute(tmp_path, f"{person}; {token}")
+    row = "INSERT INTO request_logs (id, endpoint, status, created_at) VALUES ('r', '/v1', 200, 't')"
+    execute(tmp_path, f"{person}; {token}; {row}")
     for path in later:
         (tmp_path / path.name).rename(path)
     said = site.migrate(tmp_path, Subprocess(), "local")
     assert all(path.name in said for path in later)
     query = "SELECT a.cursor_name, k.key_hash FROM accounts a JOIN api_keys k ON k.account_id = a.id"
     assert execute(tmp_path, query) == [{"cursor_name": "Ada", "key_hash": "hash"}]
+    assert execute(tmp_path, "SELECT id FROM request_logs") == [{"id": "r"}]
     assert execute(tmp_path, "SELECT count(*) AS n FROM sdk_sessions") == [{"n": 0}]
 
 

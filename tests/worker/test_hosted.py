@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import openai
 import pytest
 
 from tests.worker.hosts import Elsewhere, Host, Reply, Site
+from worker.hosted import logs
 from worker.hosted.vault import account_id, encryption_key
 from worker.hosts.local.sqlite import MIGRATIONS, Sqlite
 from worker.ports import Unavailable
@@ -278,6 +281,37 @@ def test_requests_are_logged_without_what_was_said(running: Site) -> None:
     assert "hi" not in {value for row in rows for value in row.values()}
 
 
+def test_requests_leave_the_log(host: Host, tmp_path: Path, world: Elsewhere) -> None:
+    with host.site(tmp_path, {**settings(world), "HOSTED_LOG_DAYS": "2"}) as running:
+        running.rows(
+            """INSERT INTO request_logs (id, endpoint, status, created_at)
+               WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+               SELECT 'old ' || i, '/v1/models', 200, '2020-01-01T00:00:00.000Z' FROM n"""
+        )
+        began, days = running.clock.seconds, 2 * 86_400
+        counts = [logged_after(running, began + more) for more in (50, 100, 200, days, days + 50, days + 100)]
+    # Only in one second of a hundred are old ones removed, and no more than a thousand at a time.
+    assert counts == [1501, 502, 3, 4, 5, 5]
+
+
+def logged_after(running: Site, now: float) -> int:
+    """Make a request at a time, wait for its row, and give how many there are then."""
+    running.clock.seconds = now
+    assert running.ask("/v1/models", authorization=f"Bearer {KEY}").status == 200
+    written = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    while not running.rows(f"SELECT id FROM request_logs WHERE created_at = '{written}'"):
+        time.sleep(0.01)
+    return int(running.rows("SELECT count(*) AS n FROM request_logs")[0]["n"])
+
+
+def test_the_log_is_not_read_as_a_whole_to_find_what_is_old(tmp_path: Path) -> None:
+    database = Sqlite(tmp_path / "site.sqlite")
+    database.migrate()
+    plan = database._rows(f"EXPLAIN QUERY PLAN {logs._FORGET}", ("2026",))
+    database.close()
+    assert "USING COVERING INDEX request_logs_created" in " ".join(step["detail"] for step in plan)
+
+
 def test_limits_of_a_key(host: Host, tmp_path: Path, world: Elsewhere) -> None:
     with host.site(tmp_path, {**settings(world), "HOSTED_REQUESTS_A_MINUTE": "3"}) as running:
         statuses = [running.ask("/v1/models", authorization=f"Bearer {KEY}").status for _ in range(4)]
@@ -399,8 +433,10 @@ def test_migrations_from_empty_and_from_the_first(tmp_path: Path) -> None:
     assert old.migrate(first) == names[:1]
     old._write([("INSERT INTO accounts VALUES ('a','1','e','n','c','i','h',0,'t','t')", ())])
     old._write([("INSERT INTO api_keys VALUES ('k','a','cmp_','hash','default','t',NULL,NULL)", ())])
+    old._write([("INSERT INTO request_logs (id, endpoint, status, created_at) VALUES ('r','/v1',200,'t')", ())])
     assert old.migrate() == names[1:]
-    assert old._rows("SELECT id FROM accounts", ()) == [{"id": "a"}]
+    for table, id in (("accounts", "a"), ("api_keys", "k"), ("request_logs", "r")):
+        assert old._rows(f"SELECT id FROM {table}", ()) == [{"id": id}]
     old.close()
 
 

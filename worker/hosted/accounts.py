@@ -67,9 +67,9 @@ def database_of(ports: Ports) -> Database:
     return ports.database
 
 
-def stamp(ports: Ports) -> str:
-    """Give the time as it is kept: ISO 8601, UTC, milliseconds."""
-    moment = datetime.fromtimestamp(ports.clock.now(), UTC)
+def stamp(ports: Ports, *, ago: float = 0) -> str:
+    """Give the time, or what it was so many seconds `ago`, as it is kept: ISO 8601, UTC, milliseconds."""
+    moment = datetime.fromtimestamp(max(0, ports.clock.now() - ago), UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

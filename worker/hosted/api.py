@@ -34,6 +34,7 @@ from worker.hosted import sessions
 from worker.hosted.auth import Caller, caller, touch
 from worker.hosted.bridge import RemoteBridge
 from worker.hosted.logs import log
+from worker.hosts.settings import number
 from worker.ports import Ports
 from worker.requests import client_of, ports_of
 
@@ -89,7 +90,7 @@ def hosted(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
         ports = ports_of(request)
         who = await caller(request)
-        most = _most(ports)
+        most = number(ports.settings, "HOSTED_REQUESTS_A_MINUTE", A_MINUTE)
         if who.account is None:  # any text may be a Cursor key: bound what one address can try
             await limits.require(ports, f"api-address:{client_of(request)}", most=5 * most, seconds=60)
         await limits.require(ports, f"api:{who.owner}", most=most, seconds=60)
@@ -104,11 +105,6 @@ def hosted(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         return Logged(response, ports, who, visit)
 
     return handle
-
-
-def _most(ports: Ports) -> int:
-    setting = ports.settings.get("HOSTED_REQUESTS_A_MINUTE", "")
-    return int(setting) if setting.isdecimal() and setting else A_MINUTE
 
 
 async def _inner(request: Request, who: Caller, visit: Visit) -> Request:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from datetime import UTC, datetime
 from typing import Final
 
 from worker.hosted.accounts import stamp
-from worker.limits import ONE_IN
+from worker.limits import is_time_to_clear
 from worker.ports import Ports
 
 LIFE: Final = 6 * 3600  # seconds after its last use
@@ -22,6 +21,7 @@ ON CONFLICT (owner_hash, session_hash) DO UPDATE SET
   updated_at = excluded.updated_at
 RETURNING agent_id
 """
+_FORGET: Final = "DELETE FROM sdk_sessions WHERE updated_at < ?"
 
 
 async def resume(ports: Ports, owner: str, session: str) -> str:
@@ -29,21 +29,9 @@ async def resume(ports: Ports, owner: str, session: str) -> str:
     if ports.database is None:
         return session
     hashed = hashlib.sha256(session.encode()).hexdigest()
-    expired = _iso(ports.clock.now() - LIFE)
+    expired = stamp(ports, ago=LIFE)
     values = (str(uuid.uuid4()), owner, hashed, f"agent-{uuid.uuid4()}", stamp(ports), expired)
     rows = await ports.database.rows(_RESUME, *values)
-    if int(ports.clock.now()) % ONE_IN == 0:
-        await sweep(ports)
+    if is_time_to_clear(ports.clock.now()):
+        await ports.database.write((_FORGET, (expired,)))
     return str(rows[0]["agent_id"])
-
-
-async def sweep(ports: Ports) -> None:
-    """Remove what has expired."""
-    if ports.database is not None:
-        sql = "DELETE FROM sdk_sessions WHERE updated_at < ?"
-        await ports.database.write((sql, (_iso(ports.clock.now() - LIFE),)))
-
-
-def _iso(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

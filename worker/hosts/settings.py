@@ -19,6 +19,7 @@ NAMES: Final[Mapping[str, str]] = {
     "WAITLIST_API_TOKEN": "the waiting list's token",
     "HOSTED_API_ENABLED": "1 switches the hosted API on",
     "HOSTED_REQUESTS_A_MINUTE": "how many requests a key may make in a minute (60)",
+    "HOSTED_LOG_DAYS": "how many days the hosted API's log keeps a request (90)",
     "CURSOR_API_BASE": "Cursor's API, if not the public one",
     "CURSOR_SDK_BRIDGE_URL": "the bridge to Cursor's SDK",
     "CURSOR_SDK_BRIDGE_TOKEN": "the bridge's token",
@@ -44,9 +45,14 @@ def load(environ: Mapping[str, str], dev_vars: Path | None = None) -> dict[str, 
 
 
 def patience(settings: Mapping[str, str]) -> int:
-    """Give how many milliseconds the bridge may be silent; what is no number is as if it were not set."""
-    setting = settings.get("CURSOR_SDK_BRIDGE_TIMEOUT_MS", "")
-    return int(setting) if setting.isdecimal() and 0 < len(setting) < 10 else PATIENCE
+    """Give how many milliseconds the bridge may be silent."""
+    return number(settings, "CURSOR_SDK_BRIDGE_TIMEOUT_MS", PATIENCE)
+
+
+def number(settings: Mapping[str, str], name: str, usual: int) -> int:
+    """Give a setting that is a whole number; what is none is as if it were not set."""
+    setting = settings.get(name, "")
+    return int(setting) if setting.isdecimal() and len(setting) < 10 else usual
 
 
 def read(path: Path) -> dict[str, str]:
