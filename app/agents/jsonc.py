@@ -77,7 +77,7 @@ class Container:
 
 @dataclass(slots=True, eq=False)
 class Object(Container, MutableMapping[str, Any]):
-    """A JSON object. Of members with the same name the last counts, as everywhere: it is the one in `named`."""
+    """A JSON object. Of members with the same name the last counts, as everywhere: `named` has that one."""
 
     added: dict[str, Any] = field(default_factory=dict)
     named: dict[str, Entry] = field(default_factory=dict)

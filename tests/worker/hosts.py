@@ -1,6 +1,6 @@
 """The site on a real port, on either host, and other people's servers around it as stand-ins.
 
-`Host` opens a site for a test. The one on uvicorn has a folder as its bucket and SQLite; the other one is
+A `Host` opens a site for a test. The one on uvicorn has a folder as its bucket and SQLite; the other one is
 Cloudflare's Python Worker with wrangler's bucket and database. Both are told to and asked in the same words.
 """
 
@@ -11,12 +11,13 @@ import http.client
 import json
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import uvicorn
 
@@ -154,61 +155,64 @@ class RemoteSite(Site):
         return found
 
 
-class Host(Protocol):
-    """Opens sites. `down` and `without` name bindings (RELEASES, DB) that do not answer, or are not there."""
+Opened = TypeVar("Opened", bound=Site, covariant=True)
+Names = Sequence[str]
+
+
+class Opens(ABC, Generic[Opened]):
+    """Opens sites."""
 
     def site(
         self,
         folder: Path,
         settings: Mapping[str, str] | None = None,
         *,
-        down: Sequence[str] = (),
-        without: Sequence[str] = (),
-    ) -> AbstractContextManager[Site]: ...
+        down: Names = (),
+        without: Names = (),
+    ) -> AbstractContextManager[Opened]:
+        """Open one. Of the bindings RELEASES and DB, those in `down` fail, those in `without` are not there."""
+        return self._site(folder, settings or {}, down, without)
+
+    @abstractmethod
+    def _site(
+        self, folder: Path, settings: Mapping[str, str], down: Names, without: Names
+    ) -> AbstractContextManager[Opened]: ...
 
 
-class Uvicorn:
-    """The host of one's own machine."""
+Host = Opens[Site]
+
+
+@dataclass
+class Uvicorn(Opens[LocalSite]):
+    """The host of one's own machine; a `store` takes the place of the folder."""
+
+    store: ObjectStore | None = None
 
     @contextmanager
-    def site(
-        self,
-        folder: Path,
-        settings: Mapping[str, str] | None = None,
-        *,
-        down: Sequence[str] = (),
-        without: Sequence[str] = (),
-        store: ObjectStore | None = None,
+    def _site(
+        self, folder: Path, settings: Mapping[str, str], down: Names, without: Names
     ) -> Iterator[LocalSite]:
-        """Open one; `store` takes the place of the folder."""
         bucket = folder / "bucket"
         bucket.mkdir(parents=True, exist_ok=True)
         database = Sqlite(folder / "site.sqlite")
         database.migrate()
-        store = DownStore() if "RELEASES" in down else store or Folder(bucket)
+        store = DownStore() if "RELEASES" in down else self.store or Folder(bucket)
         rows = DownDatabase() if "DB" in down else database
         kept = (None if "RELEASES" in without else store, None if "DB" in without else rows)
         clock = StandingClock()
-        with running(database, *kept, clock, settings or {}) as port:
+        with running(database, *kept, clock, settings) as port:
             yield LocalSite(port, clock, bucket, database)
 
 
 @dataclass
-class Cloudflare:
+class Cloudflare(Host):
     """The host on Cloudflare."""
 
     worker: PythonWorker
 
     @contextmanager
-    def site(
-        self,
-        folder: Path,
-        settings: Mapping[str, str] | None = None,
-        *,
-        down: Sequence[str] = (),
-        without: Sequence[str] = (),
-    ) -> Iterator[Site]:
-        self.worker.reset(settings or {}, without, keep=folder == self.worker.folder)
+    def _site(self, folder: Path, settings: Mapping[str, str], down: Names, without: Names) -> Iterator[Site]:
+        self.worker.reset(settings, without, keep=folder == self.worker.folder)
         self.worker.folder = folder
         if down:
             self.worker.tell("down", names=list(down))

@@ -433,7 +433,9 @@ def test_migrations_from_empty_and_from_the_first(tmp_path: Path) -> None:
     assert old.migrate(first) == names[:1]
     old._write([("INSERT INTO accounts VALUES ('a','1','e','n','c','i','h',0,'t','t')", ())])
     old._write([("INSERT INTO api_keys VALUES ('k','a','cmp_','hash','default','t',NULL,NULL)", ())])
-    old._write([("INSERT INTO request_logs (id, endpoint, status, created_at) VALUES ('r','/v1',200,'t')", ())])
+    old._write(
+        [("INSERT INTO request_logs (id, endpoint, status, created_at) VALUES ('r','/v1',200,'t')", ())]
+    )
     assert old.migrate() == names[1:]
     for table, id in (("accounts", "a"), ("api_keys", "k"), ("request_logs", "r")):
         assert old._rows(f"SELECT id FROM {table}", ()) == [{"id": id}]

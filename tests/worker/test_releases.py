@@ -267,7 +267,7 @@ class Vanishing:
 
 
 def test_an_object_that_vanishes_before_it_is_read(tmp_path: Path) -> None:
-    with Uvicorn().site(tmp_path, store=Vanishing(10_000_000, 0)) as running:
+    with Uvicorn(Vanishing(10_000_000, 0)).site(tmp_path) as running:
         assert running.ask(DMG).status == 503
 
 
@@ -275,7 +275,7 @@ def test_an_object_that_vanishes_while_it_is_sent(tmp_path: Path) -> None:
     import http.client
 
     with (
-        Uvicorn().site(tmp_path, store=Vanishing(10_000_000, 3)) as running,
+        Uvicorn(Vanishing(10_000_000, 3)).site(tmp_path) as running,
         pytest.raises((http.client.IncompleteRead, ConnectionError)),
     ):
         running.ask(DMG)

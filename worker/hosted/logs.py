@@ -19,7 +19,7 @@ _ADD: Final = """
 INSERT INTO request_logs (id, account_id, api_key_id, endpoint, model, status, prompt_tokens,
   completion_tokens, latency_ms, error_code, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-# Bounded, so that no request waits for long; more than come between two such times, so that none is left behind.
+# Bounded, so that no request waits for long, and still more than come between two such times.
 _FORGET: Final = """
 DELETE FROM request_logs WHERE rowid IN (
   SELECT rowid FROM request_logs WHERE created_at < ? ORDER BY created_at LIMIT 1000)
