@@ -179,7 +179,7 @@ def serve_rehearsal(root: Path, words: Sequence[str]) -> int:
     from release.rehearsal.bucket import Bucket
 
     with Bucket(folder) as bucket:
-        line = [sys.executable, "-m", "worker.hosts.local.serve", *words]
+        line = [sys.executable, "-m", "worker.hosts.local", *words]
         line += ["--s3", bucket.endpoint, "--bucket", bucket.name]
         keys = {"R2_ACCESS_KEY_ID": bucket.access_key, "R2_SECRET_ACCESS_KEY": bucket.secret_key}
         with suppress(KeyboardInterrupt):

@@ -137,7 +137,7 @@ def _files(root: Path) -> Path:
 @contextmanager
 def _site(folder: Path, root: Path) -> Iterator[Server]:
     port = free_port()
-    argv = [sys.executable, "-m", "worker.hosts.local.serve", "--port", str(port)]
+    argv = [sys.executable, "-m", "worker.hosts.local", "--port", str(port)]
     argv += ["--data", str(folder / "data"), "--releases", str(root), "--vars", str(folder / "none")]
     with started(list[str | Path](argv)) as process:
         _wait(port)

@@ -44,7 +44,7 @@ def worker_serve(
         from release import site
 
         raise Stop(code=site.serve_rehearsal(ROOT, words))
-    line = [sys.executable, "-m", "worker.hosts.local.serve", *words]
+    line = [sys.executable, "-m", "worker.hosts.local", *words]
     os.execv(sys.executable, line)  # noqa: S606 - it gets signals itself
 
 

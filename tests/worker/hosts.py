@@ -170,7 +170,7 @@ class Opens(ABC, Generic[Opened]):
         down: Names = (),
         without: Names = (),
     ) -> AbstractContextManager[Opened]:
-        """Open one. Of the bindings RELEASES and DB, those in `down` fail, those in `without` are not there."""
+        """Open one. Of the bindings RELEASES and DB, those in `down` fail; those in `without` are absent."""
         return self._site(folder, settings or {}, down, without)
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The site on uvicorn, with a folder or an S3 bucket, and SQLite: `python -m worker.hosts.local.serve`."""
+"""The site on uvicorn, with a folder or an S3 bucket, and SQLite: `python -m worker.hosts.local`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SystemClock:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted. Raises KeyboardInterrupt if that comes before there was anything to stop."""
     asked_for = parser()
     asked = asked_for.parse_args(argv)
     if asked.releases and not asked.releases.is_dir():
@@ -50,7 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     ports = Ports(_store(asked), database, outbound, AesGcm(), SystemClock(), settings)
     application = with_lifespan(make(ports, ASSETS), outbound.close, database.close)
     sys.stderr.write(f"serving on http://{asked.host}:{asked.port}\n")
-    uvicorn.run(application, **options(asked.host, asked.port))
+    server = uvicorn.Server(uvicorn.Config(application, **options(asked.host, asked.port)))
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        if not server.started:
+            raise
+        # After a clean stop uvicorn raises again what it stopped for.
     return 0
 
 
@@ -71,7 +77,7 @@ def options(host: str, port: int) -> dict[str, Any]:
 
 def parser() -> argparse.ArgumentParser:
     """Make the command line's parser."""
-    made = argparse.ArgumentParser(prog="python -m worker.hosts.local.serve", description=__doc__)
+    made = argparse.ArgumentParser(prog="python -m worker.hosts.local", description=__doc__)
     made.add_argument("--host", default="127.0.0.1")
     made.add_argument("--port", type=int, default=8788)
     made.add_argument("--data", type=Path, default=Path("build/worker"), help="where the database is kept")
@@ -107,7 +113,3 @@ def with_lifespan(app: ASGIApp, *closing: Callable[[], Awaitable[None] | None]) 
         await send({"type": "lifespan.shutdown.complete"})
 
     return serving
-
-
-if __name__ == "__main__":
-    sys.exit(main())
