@@ -22,22 +22,18 @@ class Keychain(Recorder):
     """`security` as far as keys need it: items by service and account, an interactive mode."""
 
     def __init__(self, *, broken: bool = False) -> None:
-        super().__init__(self.answer)
+        super().__init__()
         self.items: dict[tuple[str, str], str] = {}
         self.broken = broken
 
-    def run(self, argv, *, stdin=None, **given):
-        result = super().run(argv, stdin=stdin, **given)
+    def respond(self, argv, stdin):
         if stdin is not None and not self.broken:
             for line in stdin.decode().splitlines():
                 words = shlex.split(line)
                 named = dict(zip(words[1::2], words[2::2], strict=True))
                 self.items.setdefault((named["-s"], named["-a"]), named["-w"])
-        return result
-
-    def answer(self, argv):
         if argv[1] != "find-generic-password":
-            return Result(argv, 0)
+            return None
         kept = self.items.get((argv[3], argv[5]))
         if kept is None:
             return Result(argv, 44, stderr=b"The specified item could not be found in the keychain.")

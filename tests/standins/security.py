@@ -11,15 +11,17 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from asn1crypto import pkcs12 as asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
-from commands import Result, failed
+from commands import Result
+from tests.standins.commands import Recorder
 
 LOGIN = "/Users/tester/Library/Keychains/login.keychain-db"
 NO_SUCH = 50  # errSecNoSuchKeychain, as an exit status
@@ -27,18 +29,18 @@ LOCKED = 36
 DENIED = 51
 
 
-@dataclass
-class Security:
-    """Keychains by path, and the search list, kept in `folder`/state.json."""
+class Security(Recorder):
+    """Keychains by path, and the search list, kept in `folder`/state.json.
 
-    folder: Path
-    calls: list[tuple[str, ...]] = field(default_factory=list)
-    stdins: list[bytes | None] = field(default_factory=list)
-    broken: Mapping[str, Result] = field(default_factory=dict)
-    """Commands that end otherwise than they should."""
+    `broken` are commands that end otherwise than they should; `stdout` is what other programs say, by name: all
+    of them end well.
+    """
 
-    stdout: Mapping[str, bytes] = field(default_factory=dict)
-    """What other programs say, by name; all of them end well."""
+    def __init__(self, folder: Path, *, stdout: Mapping[str, bytes] = MappingProxyType({})) -> None:
+        super().__init__()
+        self.folder = folder
+        self.stdout = stdout
+        self.broken: Mapping[str, Result] = {}
 
     @property
     def state(self) -> dict[str, Any]:
@@ -52,27 +54,11 @@ class Security:
         fresh.write_text(json.dumps(state))
         fresh.replace(self.folder / "state.json")
 
-    def run(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        cwd: Path | None = None,
-        env: Mapping[str, str] | None = None,
-        stdin: bytes | None = None,
-        timeout: float | None = None,
-        check: bool = True,
-    ) -> Result:
-        line = tuple(os.fspath(part) for part in argv)
-        self.calls.append(line)
-        self.stdins.append(stdin)
+    def respond(self, line: tuple[str, ...], stdin: bytes | None) -> Result:
         if line[0] != "security":
             return Result(line, 0, self.stdout.get(line[0], b""))
         words = line[1:] if line[1:] != ("-i",) else tuple(split_line((stdin or b"").decode().rstrip("\n")))
-        result = self.broken.get(words[0]) or self.answer(words)
-        result = Result(line, result.status, result.stdout, result.stderr)
-        if check and result.status:
-            raise failed(result)
-        return result
+        return replace(self.broken.get(words[0]) or self.answer(words), argv=line)
 
     def answer(self, words: tuple[str, ...]) -> Result:
         handler = getattr(self, words[0].replace("-", "_"), None)
