@@ -12,12 +12,14 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from release.files import sha256, write_atomic
 
 _SKIP = {"__pycache__", ".DS_Store", "node_modules", ".mypy_cache", ".ruff_cache"}
+_LOOKS = 5
 
 
 class Digests:
@@ -32,7 +34,7 @@ class Digests:
         """`sha256:<hex>` of a file, link or tree; `absent` if there is nothing."""
         if not os.path.lexists(path):
             return "absent"
-        figures = _figures(path)
+        figures = _steadily(_figures, path)
         known = self._known.get(str(path))
         if known and known[0] == figures:
             return known[1]
@@ -50,6 +52,21 @@ class Digests:
 
 def content_digest(path: Path) -> str:
     """`sha256:<hex>` over everything below `path`, in name order."""
+    return _steadily(_content, path)
+
+
+def _steadily(look: Callable[[Path], str], path: Path) -> str:
+    """Look again if something below `path` goes while it is looked at: what has taken its place counts.
+
+    Temporary files pass through folders that others write to.
+    """
+    for _ in range(_LOOKS - 1):
+        with suppress(FileNotFoundError):
+            return look(path)
+    return look(path)
+
+
+def _content(path: Path) -> str:
     total = hashlib.sha256()
     for relative, full, info in _walk(path):
         total.update(_line(relative, full, info))

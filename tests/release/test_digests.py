@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from release.digests import Digests, content_digest
-from release.files import point_link, write_atomic
+from release.files import point_link, sha256, write_atomic
 
 
 @pytest.fixture
@@ -64,6 +66,45 @@ def test_cache_survives_and_a_broken_one_does_no_harm(tree: Path, tmp_path: Path
     cache.write_text('{"x": [1]}')
     assert Digests(cache).of(tree) == digest
     assert Digests(cache).of(tmp_path / "nothing") == "absent"
+
+
+@pytest.mark.parametrize("moment", ["listed", "looked at"])
+def test_what_goes_meanwhile_is_not_there(tree: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """As when a file is written under a temporary name and renamed."""
+    passing, real = tree / "sub" / "another", os.scandir
+    passing.write_text("new")
+    content = content_digest(tree)
+    passing.rename(temporary := tree / "sub" / ".another.new")
+
+    @contextmanager
+    def scandir(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with real(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+        if moment == "listed" and Path(folder) == temporary.parent and temporary.exists():
+            temporary.rename(passing)
+        yield iter(listed)
+
+    def hashed(path: Path) -> str:
+        if path == temporary:
+            temporary.rename(passing)
+        return sha256(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr("release.digests.sha256", hashed)
+    assert content_digest(tree) == content
+
+
+def test_what_is_gone_for_good_is_no_endless_search(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Path] = []
+
+    def lost(path: Path) -> str:
+        looks.append(path)
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("release.digests.sha256", lost)
+    with pytest.raises(FileNotFoundError):
+        content_digest(tree)
+    assert 1 < len(looks) < 10
 
 
 def test_atomic_write_leaves_nothing_behind(tmp_path: Path) -> None:
