@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from release.pipeline import Status
 
 _MARK = {"ran": "✓", "skipped": "·"}
+TITLE = 37  # characters: no step's title is longer
 
 
 def seconds_text(seconds: float) -> str:
@@ -39,9 +40,13 @@ class Plain:
 
     def finish(self, status: Status, seconds: float, note: str) -> None:
         """See Display.finish."""
+        print("".join(self._parts(status, seconds, note)).rstrip(), file=self._stream, flush=True)
+
+    def _parts(self, status: Status, seconds: float, note: str) -> tuple[str, str, str, str, str]:
+        """Return a step's line: its place, its mark, its title, the time it took, the note."""
         took = "" if status == "skipped" else seconds_text(seconds)
-        line = f"{self._place} {_MARK.get(status, ' ')} {self._title:<34}{took:>9}  {note}"
-        print(mask(line.rstrip()), file=self._stream, flush=True)
+        mark = _MARK.get(status, " ")
+        return f"{self._place} ", mark, f" {self._title:<{TITLE}} ", f"{took:>8}", f"  {mask(note)}"
 
     def __enter__(self) -> Plain:
         return self
@@ -98,11 +103,12 @@ class Live(Plain):
         """See Display.finish."""
         if self._progress is None or self._task is None:
             return super().finish(status, seconds, note)
+        from rich.text import Text
+
         self._progress.remove_task(self._task)
+        place, mark, title, took, said = self._parts(status, seconds, note)
         colour = "green" if status == "ran" else "bright_black"
-        took = "" if status == "skipped" else seconds_text(seconds)
-        mark = f"[{colour}]{_MARK.get(status, ' ')}[/]"
-        line = f"{self._place} {mark} {self._title:<34}[cyan]{took:>9}[/]  [dim]{mask(note)}[/]"
+        line = Text.assemble(place, (mark, colour), title, (took, "cyan"), (said, "dim"))
         self._progress.console.print(line, highlight=False)
         return None
 
