@@ -26,6 +26,13 @@ FILES = sorted(FOLDER.glob("*.yml"))
 TOGETHER = ("release.yml", "finalize.yml")
 READ = {"contents": "read", "actions": "read"}
 
+BUBBLEWRAP = """\
+sudo apt-get update --quiet
+sudo apt-get install --yes --quiet bubblewrap
+sudo sysctl --write kernel.apparmor_restrict_unprivileged_userns=0
+"""
+"""The one thing that a workflow runs beside tasks."""
+
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 
 
@@ -44,7 +51,7 @@ def steps(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def runs(path: Path) -> list[str]:
-    return [step["run"] for step in steps(path) if "run" in step]
+    return [step["run"] for step in steps(path) if "run" in step and step["run"] != BUBBLEWRAP]
 
 
 def named(name: str) -> Path:
@@ -135,6 +142,13 @@ def test_smoke_gets_none() -> None:
     assert {system.split("-")[0] for system in systems} == {"ubuntu", "macos"}
     said = " ".join(runs(named("smoke.yml")))
     assert all(f"./invoke {task}" in said for task in ("lint", "test", "release", "smoke"))
+
+
+def test_smoke_has_the_second_wall_on_ubuntu_alone() -> None:
+    made = [
+        (path.name, step.get("if")) for path in FILES for step in steps(path) if step.get("run") == BUBBLEWRAP
+    ]
+    assert made == [("smoke.yml", "${{ runner.os == 'Linux' }}")]
 
 
 def test_one_release_at_a_time_and_only_in_its_environment() -> None:

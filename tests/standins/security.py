@@ -32,8 +32,8 @@ DENIED = 51
 class Security(Recorder):
     """Keychains by path, and the search list, kept in `folder`/state.json.
 
-    `broken` are commands that end otherwise than they should; `stdout` is what other programs say, by name: all
-    of them end well.
+    `broken` are commands that end otherwise than they should; `stdout` is what other programs say, by name:
+    all of them end well.
     """
 
     def __init__(self, folder: Path, *, stdout: Mapping[str, bytes] = MappingProxyType({})) -> None:
