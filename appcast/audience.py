@@ -52,6 +52,13 @@ class Row:
     offer: Offer
     before: Offer | None = None
 
+    @property
+    def changed(self) -> bool:
+        """Whether the host fares otherwise than before; why it is offered nothing is the same to it."""
+        if self.before is None or self.before.version is self.offer.version is None:
+            return False
+        return self.before != self.offer
+
 
 @dataclass(frozen=True, slots=True)
 class Regression:

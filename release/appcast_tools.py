@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appcast import audience, xml
-from appcast.audience import Row
 from appcast.audience_merge import Axes, Group, merged
 from appcast.client import Host, Selection, select
 from appcast.feed import Feed, Item
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     import requests
 
     from release.config import Config
-
-DEFAULT = "dist/current/appcast.xml"
-
 
 @dataclass(frozen=True, slots=True)
 class Linted:
@@ -138,15 +134,8 @@ def show(
     if before is not None:
         possible = audience.typical_hosts(feed, before)
         rows = audience.audience(feed, possible, now, before=before)
-        changed = merged([row for row in rows if _differs(row)], axes)
+        changed = merged([row for row in rows if row.changed], axes)
     return Shown(target, against, now, tuple(groups), tuple(changed), tuple(audience.rollouts(feed, now)))
-
-
-def _differs(row: Row) -> bool:
-    """Tell whether a host fares differently; why it is offered nothing is the same to it."""
-    if row.before is None or row.before.version is row.offer.version is None:
-        return False
-    return row.offer != row.before
 
 
 def choose(

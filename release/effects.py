@@ -13,7 +13,7 @@ from appcast.feed import Feed
 def changed(before: Feed, after: Feed, now: datetime) -> tuple[Group, ...]:
     """Return the kinds of Macs that are offered something else than before."""
     rows = audience(after, typical_hosts(before, after), now, before=before)
-    return _together([row for row in rows if _differs(row)], before, after)
+    return _together([row for row in rows if row.changed], before, after)
 
 
 def stuck(before: Feed, after: Feed, builds: Collection[str], now: datetime) -> tuple[Group, ...]:
@@ -28,8 +28,3 @@ def stuck(before: Feed, after: Feed, builds: Collection[str], now: datetime) -> 
 
 def _together(rows: list[Row], *feeds: Feed) -> tuple[Group, ...]:
     return tuple(merged(rows, Axes.of([item for feed in feeds for item in feed.items])))
-
-
-def _differs(row: Row) -> bool:
-    was = row.before.version if row.before else None
-    return was is not row.offer.version or (was is not None and row.before != row.offer)
