@@ -42,6 +42,10 @@ class Result:
         """Both streams as text, for a message or a log."""
         return (self.stdout + self.stderr).decode("utf-8", "replace")
 
+    def tail(self, count: int = 8) -> tuple[str, ...]:
+        """The last lines of it that are not empty: what went wrong mostly stands there."""
+        return tuple(line.rstrip() for line in self.text.splitlines() if line.strip())[-count:]
+
 
 class Runner(Protocol):
     """Runs one program to its end."""
@@ -110,11 +114,10 @@ def missing(program: str) -> Fault:
 
 def failed(result: Result) -> Fault:
     """The fault for a program that ended with a status other than zero: its last lines are the details."""
-    tail = tuple(line for line in result.text.splitlines() if line.strip())[-12:]
     return Fault(
         f"{Path(result.argv[0]).name} ended with status {result.status}",
         where=shlex.join(result.argv),
-        details=tail,
+        details=result.tail(12),
     )
 
 

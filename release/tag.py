@@ -82,7 +82,7 @@ def _is_signed(tag: Tag, root: Path, runner: Runner) -> bool:
 
 
 def _failed(done: Result, tag: Tag) -> Fault:
-    said = tuple(line for line in done.text.splitlines() if line.strip())[-8:]
+    said = done.tail()
     if not tag.signed:
         return GitFault(f"git could not make the tag {tag.name}", details=said)
     return GitFault(

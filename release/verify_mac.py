@@ -80,7 +80,7 @@ def require(question: Question, *, runner: Runner) -> None:
         raise Fault(
             f"macOS refuses it ({name})",
             where=argv[-1],
-            details=tuple(line for line in result.text.splitlines() if line.strip())[-8:],
+            details=result.tail(),
             cure="nothing has been published; ./invoke release --force sign signs it again",
             status=Exit.SIGNATURE,
         )
@@ -91,5 +91,5 @@ def _row(name: str, argv: tuple[str | Path, ...], group: str, runner: Runner) ->
         result = runner.run(argv, timeout=TIMEOUT, check=False)
     except Fault as fault:
         return Check(name, False, fault.what, group)
-    lines = [line for line in result.text.splitlines() if line.strip()]
-    return Check(name, result.status == 0, lines[-1].strip() if lines else f"status {result.status}", group)
+    said = "".join(result.tail(1)).strip()
+    return Check(name, result.status == 0, said or f"status {result.status}", group)

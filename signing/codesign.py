@@ -96,9 +96,14 @@ class Codesign:
 
 
 def _failed(result: Result) -> Fault:
-    lines = tuple(line for line in result.text.splitlines() if line.strip())[-12:]
     cure = next((cure for said, cure in CURES if said.search(result.text)), UNLOCK)
-    return Fault("codesign failed", where=shlex.join(result.argv), cure=cure, status=Exit.SIGN, details=lines)
+    return Fault(
+        "codesign failed",
+        where=shlex.join(result.argv),
+        cure=cure,
+        status=Exit.SIGN,
+        details=result.tail(12),
+    )
 
 
 def batches(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:

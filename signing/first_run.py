@@ -38,7 +38,7 @@ def _run(program: Path, words: tuple[str, ...], granted: Mapping[str, object], r
         raise Fault(
             f"the signed {program.name} does not run: {ending(result.status)}",
             where=program,
-            details=tuple(line for line in result.text.splitlines() if line.strip())[-8:],
+            details=result.tail(),
             cure=cure(result.status, granted),
             status=Exit.SIGN,
         )

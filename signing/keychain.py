@@ -255,4 +255,4 @@ def _require(what: str, result: Result) -> None:
 
 
 def _last_lines(result: Result) -> tuple[str, ...]:
-    return tuple(secrets.mask(line) for line in result.text.splitlines() if line.strip())[-6:]
+    return tuple(map(secrets.mask, result.tail(6)))

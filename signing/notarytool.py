@@ -223,7 +223,7 @@ def _said(result: Result) -> str:
 
 
 def _failure(verb: str, result: Result) -> NotaryFault:
-    said, lines = _said(result), tuple(line for line in result.text.splitlines() if line.strip())[-8:]
+    said = _said(result)
     if REFUSED.search(said):
         cure = "check the credentials; a profile is made by xcrun notarytool store-credentials"
         status = Exit.NOTARY_AUTH
@@ -232,7 +232,7 @@ def _failure(verb: str, result: Result) -> NotaryFault:
     else:
         cure, status = f"check the connection; what was submitted lives on: {RESUME}", Exit.NETWORK
     what = f"notarytool {verb} gave no usable answer"
-    return NotaryFault(what, details=lines, cure=cure, status=status)
+    return NotaryFault(what, details=result.tail(), cure=cure, status=status)
 
 
 def _seconds(text: str) -> float:

@@ -106,12 +106,11 @@ def _run(job: Job, work: Path, *, portable: bool, runner: Runner) -> Path:
     job.write(path)
     done = runner.run(argv(path, portable=portable), cwd=work, env=environment(), check=False)
     if done.status:
-        tail = tuple(line for line in done.text.splitlines() if line.strip())[-12:]
         if os.strerror(errno.ENOSPC) in done.text:
             raise BundleFault(
                 "The disk is full", where=work.parent, cure="make room and try again", status=Exit.DISK
             )
-        raise BundleFault(f"py2app ended with status {done.status}", where=job.name, details=tail)
+        raise BundleFault(f"py2app ended with status {done.status}", where=job.name, details=done.tail(12))
     answer = Answer.read(work / "answer.json")
     if answer.missing:
         raise BundleFault(

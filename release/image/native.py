@@ -152,5 +152,5 @@ def _refused(what: str, result: Result) -> ImageFault:
         where=" ".join(result.argv),
         cure="make room on the disk and run it again" if full else "run the step again",
         status=Exit.DISK if full else None,
-        details=tuple(line for line in result.text.splitlines() if line.strip())[-12:],
+        details=result.tail(12),
     )

@@ -71,21 +71,16 @@ def absent(what: str, *, where: str, details: tuple[str, ...] = ()) -> Fault:
     )
 
 
-def lines(result: Result, count: int = 8) -> tuple[str, ...]:
-    """The last lines a program wrote."""
-    return tuple(line.rstrip() for line in result.text.splitlines() if line.strip())[-count:]
-
-
 def explain(result: Result, what: str, *, where: str) -> Fault:
     """Turn a package client's failure into the fault that says what to do."""
     text = result.text
     if MISMATCH.search(text):
-        return mismatch(what, where=where, details=lines(result, 12))
+        return mismatch(what, where=where, details=result.tail(12))
     if NO_ROOM.search(text):
         return no_room(what, where=where)
     if UNREACHABLE.search(text):
         said = [line.strip()[:200] for line in result.text.splitlines() if UNREACHABLE.search(line)]
         return offline(what, where=where, details=tuple(said[-1:]))
     if ABSENT.search(text):
-        return absent(what, where=where, details=lines(result, 3))
-    return Fault(f"{what} could not be fetched", where=where, details=lines(result), status=Exit.NETWORK)
+        return absent(what, where=where, details=result.tail(3))
+    return Fault(f"{what} could not be fetched", where=where, details=result.tail(), status=Exit.NETWORK)

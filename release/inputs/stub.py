@@ -111,7 +111,7 @@ def _compile(zig: Path, item: Slice, scratch: Path, library: str, runner: Runner
         raise Fault(
             f"the interpreter stub for {item.target} cannot be compiled",
             where=zig,
-            details=tuple(result.text.splitlines()[-8:]),
+            details=result.tail(),
             cure="report it with these lines; to go on, pin another version of zig in release.toml",
             status=Exit.BUNDLE,
         )
