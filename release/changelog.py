@@ -151,7 +151,7 @@ def parts(version: str) -> tuple[int, int, int]:
     return major, minor, patch
 
 
-def dated(text: str, version: str, date: str, before: str | None = None) -> str:
+def dated(text: str, version: str, date: str) -> str:
     """Return a changelog in which [Unreleased] has become `version`'s section, below a new empty one.
 
     Definitions of links that compare versions, as Keep a Changelog has them, go along: [unreleased] then

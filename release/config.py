@@ -7,7 +7,6 @@ wrong type or a missing value is a fault that names the key and what is allowed.
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -25,7 +24,6 @@ ImageFormat = Literal["ULFO", "UDZO", "ULMO"]
 Way = Literal["auto", "native", "portable"]
 ProfileName = Literal["rehearsal", "production"]
 REHEARSAL_TEAM = "RHRSL00000"
-PROFILES: tuple[str, ...] = get_args(ProfileName)
 OPTIONAL = ("notary.webhook",)  # secrets that a release can do without
 
 BundleId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")]
@@ -437,8 +435,3 @@ def secrets_of(config: Config) -> dict[str, str]:
             if isinstance(value, str) and re.match(r"^(env|file|keychain):", value):
                 found[f"{table}.{key}"] = value
     return found
-
-
-def default_root() -> Path:
-    """The checkout: where tasks.py lies."""
-    return Path(os.environ.get("API_FOR_CURSOR_ROOT") or Path(__file__).resolve().parent.parent)

@@ -25,7 +25,6 @@ from signing.eddsa_expanded import EXPANDED_BYTES, ExpandedKey
 
 KEY_BYTES = 32
 SPARKLE_SERVICE = "https://sparkle-project.org"
-SPARKLE_ACCOUNT = "ed25519"
 
 _ABSENT = 44  # how `security` ends when the keychain has no such item
 _NAME = re.compile(r"[A-Za-z0-9._@:/+-]+")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import Fault
-from signing.binary import Malformed, cut, mapped, text, unpack
+from signing.binary import Malformed, cut, mapped, unpack
 
 FAT, FAT_64 = 0xCAFEBABE, 0xCAFEBABF
 THIN, THIN_64 = 0xFEEDFACE, 0xFEEDFACF
@@ -24,19 +24,14 @@ ARCHITECTURES = {7: "i386", 12: "arm", 0x0100_0007: "x86_64", 0x0100_000C: "arm6
 ARM64, ARM64E = 0x0100_000C, 2
 SUBTYPE_MASK = 0x00FF_FFFF  # the top byte of a subtype holds capability bits
 
-EXECUTE, DYLIB, BUNDLE = 2, 6, 8
+EXECUTE = 2
 LC_SEGMENT, LC_SEGMENT_64 = 0x1, 0x19
-LC_ID_DYLIB, LC_RPATH, LC_CODE_SIGNATURE = 0xD, 0x8000_001C, 0x1D
-LC_VERSION_MIN_MACOSX, LC_BUILD_VERSION = 0x24, 0x32
-LC_DYLIBS = frozenset(
-    (0xC, 0x8000_0018, 0x8000_001F, 0x20, 0x8000_0023)
-)  # load, weak, reexport, lazy, upward
+LC_CODE_SIGNATURE = 0x1D
 ZERO_FILL = frozenset((0x1, 0xC, 0x12))
 
 MAX_SLICES, MAX_COMMANDS, MAX_SECTIONS = 32, 20_000, 4_096  # far above anything real, far below a hang
 SIGNATURE_COMMAND_SIZE = 16
 
-_U32 = struct.Struct("<I")
 _FAT_HEADER, _FAT_ARCH, _FAT_ARCH_64 = struct.Struct(">II"), struct.Struct(">5I"), struct.Struct(">IIQQII")
 _HEADER = struct.Struct("<7I")
 _COMMAND = struct.Struct("<II")
@@ -117,22 +112,6 @@ class Slice:
         _, _, offset, size = unpack(_LINKEDIT_DATA, self.data, found[0].offset, "the signature command")
         cut(self.data, offset, size, "the code signature")
         return offset, size
-
-    def dylib_id(self) -> str | None:
-        """The name a library calls itself by, or None."""
-        return next((_name(self.data, command) for command in self.find(LC_ID_DYLIB)), None)
-
-    def dylibs(self) -> tuple[str, ...]:
-        """The install names of every library this slice loads."""
-        return tuple(_name(self.data, command) for command in self.find(*LC_DYLIBS))
-
-    def minimum_system(self) -> tuple[int, int, int] | None:
-        """The oldest macOS it says it runs on."""
-        for command in self.find(LC_BUILD_VERSION, LC_VERSION_MIN_MACOSX):
-            skip = 12 if command.number == LC_BUILD_VERSION else 8
-            (packed,) = unpack(_U32, self.data, command.offset + skip, "the minimum system version")
-            return packed >> 16, packed >> 8 & 0xFF, packed & 0xFF
-        return None
 
     def section(self, segment: str, name: str) -> bytes | None:
         """The bytes of one section, or None if there is none by that name."""
@@ -257,11 +236,6 @@ def _segment(data: memoryview, command: Command) -> Segment:
 def _section(data: memoryview, at: int, layout: struct.Struct) -> Section:
     name, segment, _, size, offset, _, _, _, flags, *_ = unpack(layout, data, at, "a section")
     return Section(_label(segment), _label(name), offset, size, flags & 0xFF)
-
-
-def _name(data: memoryview, command: Command) -> str:
-    (skip,) = unpack(_U32, data, command.offset + 8, "a library's name")
-    return text(cut(data, command.offset, command.size, "a load command"), skip, "a library's name")
 
 
 def _label(raw: bytes) -> str:

@@ -43,15 +43,6 @@ def staple(
         ) from error
 
 
-def validate(path: Path, *, runner: Runner) -> None:
-    """Raise TicketFault unless the ticket stapled to `path` fits it."""
-    result = runner.run(["xcrun", "stapler", "validate", path], check=False)
-    if result.status:
-        raise TicketFault(
-            "the stapled ticket does not hold", where=path, details=_tail(result), cure="staple it again"
-        )
-
-
 def _copy(src: Path, dst: Path) -> None:
     if src.is_dir():
         shutil.copytree(src, dst, symlinks=True)
@@ -77,11 +68,7 @@ def _failure(path: Path, result: Result) -> Fault:
     return TicketFault(
         what,
         where=path.name,
-        details=_tail(result),
+        details=result.tail(6),
         cure="run ./invoke notarize.resume in some minutes",
         status=Exit.NETWORK if result.status == UNREACHED else None,
     )
-
-
-def _tail(result: Result) -> tuple[str, ...]:
-    return tuple(line for line in result.text.splitlines() if line.strip())[-6:]

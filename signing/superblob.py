@@ -92,7 +92,6 @@ HASHES: Mapping[int, tuple[Callable[[bytes | memoryview], bytes], int]] = {
     4: (_sha384, 48),
 }
 STRENGTH = (4, 2, 3, 1)  # best first, the order Security ranks hash types in
-HASH_NAMES = {1: "SHA-1", 2: "SHA-256", 3: "SHA-256 cut to 20 bytes", 4: "SHA-384"}
 HASH_OIDS = {1: "1.3.14.3.2.26", 2: "2.16.840.1.101.3.4.2.1", 4: "2.16.840.1.101.3.4.2.2"}
 
 

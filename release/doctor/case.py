@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -99,6 +99,3 @@ class Case:
             return published.feed(self.config, self.services)
         found = self.services.public_side.read()
         return None if found is None else found.feed
-
-
-Make = Callable[[Case], Any]

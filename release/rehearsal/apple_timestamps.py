@@ -15,7 +15,7 @@ from release.rehearsal.apple_http import Request, Response
 
 POLICY = "1.3.6.1.4.1.99999.1"  # of the private range: the policy of nobody
 LENGTHS = {"sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
-QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
+REPLY = "application/timestamp-reply"
 
 
 class Timestamps:

@@ -22,9 +22,8 @@ def slices(data: bytes) -> tuple[macho.Slice, ...]:
 
 
 def test_reads_a_thin_program(tmp_path: Path) -> None:
-    (part,) = macho.read(machos.write(tmp_path / "tiny", machos.macho("x86_64", minimum=(12, 3))))
+    (part,) = macho.read(machos.write(tmp_path / "tiny", machos.macho("x86_64")))
     assert (part.arch, part.is_main, part.offset) == ("x86_64", True, 0)
-    assert part.minimum_system() == (12, 3, 0)
     assert part.signature() is None
     assert [each.name for each in part.segments()] == ["__PAGEZERO", "__TEXT", "__LINKEDIT"]
 
@@ -35,11 +34,10 @@ def test_reads_both_slices_of_a_universal_file() -> None:
     assert all(bytes(part.data) == machos.macho(part.arch) for part in parts)
 
 
-def test_knows_a_librarys_name() -> None:
+def test_tells_a_program_from_a_library() -> None:
     (part,) = slices(machos.macho(kind=machos.DYLIB, name="@rpath/libx.dylib"))
-    assert part.dylib_id() == "@rpath/libx.dylib"
     assert not part.is_main
-    assert slices(THIN)[0].dylib_id() is None
+    assert slices(THIN)[0].is_main
 
 
 @pytest.mark.parametrize("room", [0, 8, 15, 16, 64])
@@ -127,7 +125,7 @@ def look_at_everything(data: bytes) -> None:
     parts = slices(data)
     list(macho.gaps(memoryview(data), parts))
     for part in parts:
-        part.signature(), part.dylib_id(), part.dylibs(), part.minimum_system(), part.header_room()
+        part.signature(), part.header_room()
         part.section("__TEXT", "__text")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from commands import Result
 from errors import Exit, Fault
-from signing.stapler import staple, validate
+from signing.stapler import staple
 from signing.ticket import TicketFault
 from tests.standins.clock import FakeClock
 from tests.standins.commands import Recorder
@@ -92,11 +92,3 @@ def test_no_room(image: Path, tmp_path: Path) -> None:
     with pytest.raises(Fault) as caught:
         staple(image, tmp_path / "absent" / "out.dmg", runner=Recorder(), clock=FakeClock())
     assert caught.value.status is Exit.DISK
-
-
-def test_validate(image: Path) -> None:
-    recorder = Recorder(Stapler(0, 65))
-    validate(image, runner=recorder)
-    assert recorder.calls == [("xcrun", "stapler", "validate", str(image))]
-    with pytest.raises(TicketFault):
-        validate(image, runner=recorder)
