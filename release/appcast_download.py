@@ -16,6 +16,7 @@ from appcast.feed import Enclosure, Feed, Item
 from appcast.lint import AppFacts, Finding, finding
 from appcast.versions import compare
 from errors import Fault
+from release.feed import app_facts
 from release.verification import OwnTools, Tools
 from signing import eddsa
 
@@ -206,21 +207,9 @@ class _Run:
                     raise _Failed(f"more than {limit:,} bytes, and no end to it", "download-length")
 
 
-def facts(app: Path) -> AppFacts:
-    """Read what an app says of itself. Raises Fault if it is no app."""
-    from signing.bundle import read_plist
-    from signing.macho import read
-
-    info = read_plist(app / "Contents/Info.plist")
-    name = info.get("CFBundleExecutable")
-    executable = app / "Contents/MacOS" / str(name)
-    slices = read(executable) if name and executable.is_file() else ()
-    return AppFacts.of(info, [part.arch for part in slices])
-
-
 def _app(app: Path, item: Item) -> _Found:
     try:
-        inside = facts(app)
+        inside = app_facts(app)
     except (Fault, plistlib.InvalidFileException, ValueError, OSError) as error:
         yield "download-version", f"{app.name} cannot be read: {error}"
         return None

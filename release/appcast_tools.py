@@ -18,11 +18,13 @@ from appcast.lint import lint as lint_feed
 from errors import Exit, Fault
 from release import appcast_download as download
 from release.appcast_source import MAX_BYTES, Source, read
+from release.feed import app_facts
 
 if TYPE_CHECKING:
     import requests
 
     from release.config import Config
+
 
 @dataclass(frozen=True, slots=True)
 class Linted:
@@ -102,7 +104,7 @@ def lint(
     `against`: the published feed. Raises Fault if a feed or the app cannot be had.
     """
     source = read(target, session)
-    facts = download.facts(app) if app is not None else None
+    facts = app_facts(app) if app is not None else None
     published = opened(read(against, session)) if against else None
     now = now or datetime.now(UTC)
     if not look_inside:
@@ -198,16 +200,15 @@ def public_session(root: Path, target: str) -> Iterator[requests.Session]:
 
     from commands import Subprocess
     from release.config import load
-    from release.places import places
+    from release.places import world
     from release.services import Services
-    from release.version import Version
 
     config = load(root)
     if not _is_rehearsed(config, target):
         with requests.Session() as session:
             yield session
         return
-    with Services(config, places(config, Version("0.0", "0", 0)), Subprocess(), 0) as services:
+    with Services(config, world(config), Subprocess(), 0) as services:
         yield services.public_session()
 
 

@@ -73,11 +73,10 @@ def plan(
 def published_versions(config: Config, runner: Runner, dist: Path) -> tuple[tuple[str, ...], str]:
     """Return the versions that the profile's feed offers, or none and why they could not be had."""
     from release import published
-    from release.places import places
+    from release.places import world
     from release.services import Services
-    from release.version import Version
 
-    home = places(config, Version("0.0", "0", 0), dist)
+    home = world(config, dist)
     if config.rehearsal and not (home.rehearsal / "bucket").is_dir():
         return (), ""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import plistlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from errors import Exit, Fault
 from release.config import Config
 from release.version import Version
 from signing import eddsa, macho
+from signing.bundle import read_plist
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,10 +35,15 @@ class Links:
 
 
 def app_facts(app: Path) -> AppFacts:
-    """Read what a built app says of itself: its own Info.plist, the slices of its own executable."""
-    info = plistlib.loads((app / "Contents" / "Info.plist").read_bytes())
-    executable = app / "Contents" / "MacOS" / info["CFBundleExecutable"]
-    return AppFacts.of(info, sorted({part.arch for part in macho.read(executable)}))
+    """Read what an app says of itself: its own Info.plist, the slices of its own executable, if it has one.
+
+    Raises Fault if it is no app.
+    """
+    info = read_plist(app / "Contents/Info.plist")
+    name = info.get("CFBundleExecutable")
+    executable = app / "Contents/MacOS" / str(name)
+    slices = macho.read(executable) if name and executable.is_file() else ()
+    return AppFacts.of(info, sorted({part.arch for part in slices}))
 
 
 def item_for(

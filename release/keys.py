@@ -165,8 +165,7 @@ def _digest(certificate: Path) -> str:
 
 @contextmanager
 def _services(config: Config) -> Iterator[Services]:
-    from release.places import places
-    from release.version import Version
+    from release.places import world
 
-    with Services(config, places(config, Version("0.0", "0", 0)), Subprocess(), 0) as services:
+    with Services(config, world(config), Subprocess(), 0) as services:
         yield services

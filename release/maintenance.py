@@ -10,10 +10,9 @@ from commands import Runner, Subprocess
 from errors import Exit, Fault
 from release import config as configuration
 from release.pipeline import lock
-from release.places import places
+from release.places import world
 from release.public import PublicSide
 from release.services import Services
-from release.version import Version
 
 
 @contextmanager
@@ -25,7 +24,7 @@ def opened(
     Raises Fault LOCKED while a release runs in this checkout, PUBLISH if nothing was rehearsed here yet.
     """
     config = configuration.load(root, profile)
-    home = places(config, Version("0.0", "0", 0), dist or root / "dist")
+    home = world(config, dist)
     if config.rehearsal and not (home.rehearsal / "bucket").is_dir():
         raise Fault(
             "nothing has been published in this checkout yet",

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from release import pending
 from release import submission as submissions
-from release.places import places
+from release.places import world
 from release.services import Services
-from release.version import Version
 from signing.notary_wait import undecided_cure
 from signing.submission import IN_PROGRESS, LogPending, Notary, age_text
 
@@ -26,7 +25,7 @@ SHOWN = 20
 
 def show(config: Config, dist: Path, console: Console, *, runner: Runner, id: str = "") -> None:
     """Print one submission with its log's findings, or what waits here and the last ones of the team."""
-    home = places(config, Version("0", "0", 0), dist)
+    home = world(config, dist)
     with Services(config, home, runner, 0) as services:
         notary = services.notary()
         if id:

@@ -134,6 +134,11 @@ class Places:
         return self.dist / "rehearsal"
 
 
+def world(config: Config, dist: Path | None = None) -> Places:
+    """The paths of no release in particular: for who wants dist/ itself, or the rehearsal's own world."""
+    return places(config, Version("0.0", "0", 0), dist)
+
+
 def places(config: Config, version: Version, dist: Path | None = None) -> Places:
     """The paths for one version of one profile."""
     home = dist or config.root / "dist"

@@ -11,12 +11,11 @@ from commands import Runner
 from errors import Exit, Fault
 from release import verify_mac
 from release.config import Config, load
-from release.places import places
+from release.places import world
 from release.services import Services
 from release.verification import Verification
 from release.verify.expected import Expected
 from release.verify.site import Hosts, verify_site
-from release.version import Version
 from signing import secrets
 from signing.eddsa_keys import KEY_BYTES, decode
 
@@ -119,7 +118,7 @@ def _rehearsal(services: Services, key: str | None) -> Expected:
 
 def _rehearsed(config: Config, runner: Runner, dist: Path | None) -> Services:
     """Return what stands in for the outside in a rehearsal, once there has been one."""
-    home = places(config, Version("0.0", "0", 0), dist)
+    home = world(config, dist)
     if not (home.rehearsal / "bucket").is_dir():
         raise Fault(
             "nothing has been published by a rehearsal here",

@@ -22,7 +22,7 @@ from appcast.client import Host
 from appcast.feed import Delta, Enclosure, Feed, Item
 from errors import Exit, Fault
 from release import appcast_report, appcast_source, appcast_tools
-from release.appcast_download import facts
+from release.feed import app_facts
 from signing import eddsa
 from signing.plan import plan_app
 from tests.signing import machos
@@ -229,11 +229,11 @@ def test_what_the_newest_image_says_is_held_against_the_feed(made):
 
 
 def test_facts_of_an_app(made, tmp_path):
-    found = facts(made.app)
+    found = app_facts(made.app)
     assert (found.version, found.minimum_system_version, found.requires_signed_feed) == ("7", "13.0", True)
     assert set(found.architectures) == {"arm64", "x86_64"} or "arm64" in found.architectures
     with pytest.raises(Fault):
-        facts(tmp_path)
+        app_facts(tmp_path)
 
 
 # where feeds come from
