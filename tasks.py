@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from invoke.collection import Collection
@@ -17,7 +16,7 @@ from invoke.exceptions import Exit as Stop
 from invoke.tasks import task
 
 from release.tasks import appcast, keys, notarize, public, version, worker
-from release.tasks.common import ROOT, console, guarded, pairs, python, told
+from release.tasks.common import ROOT, console, guarded, pairs, place, python, told
 
 
 @task(
@@ -69,7 +68,7 @@ def release(
         pairs(set),
         selection,
         not no_wait,
-        Path(dist).resolve() if dist else None,
+        place(dist),
         allow_regression,
     )
     with told(accept_pending), display() as shown:
@@ -97,7 +96,7 @@ def smoke(c: Context, app: str = "") -> None:
     """Boot the packaged server from the bundle's own byte code and ask it a few things."""
     from release.smoke import show, try_app
 
-    report = try_app(ROOT, Path(app).resolve() if app else None)
+    report = try_app(ROOT, place(app))
     show(report, console())
     report.require()
 

@@ -69,6 +69,11 @@ def pairs(values: list[str] | None) -> dict[str, str]:
     return {key: value for key, _, value in split}
 
 
+def place(text: str) -> Path | None:
+    """Return an option's path, absolute; None if it was left out."""
+    return Path(text).resolve() if text else None
+
+
 def whole(text: str, option: str) -> int:
     """Read an option's number; raises Fault USAGE. Invoke itself would end in a traceback."""
     if not text.removeprefix("-").isdecimal():

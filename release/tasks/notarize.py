@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from release.tasks.common import ROOT, console, guarded, pairs, told
+from release.tasks.common import ROOT, console, guarded, pairs, place, told
 
 _SHARED = {
     "profile": "rehearsal (default) or production",
@@ -52,12 +51,12 @@ def resume(
         profile,
         overrides=pairs(set),
         selection=Selection(force=frozenset({"notarize"} if resubmit else ())),
-        dist=Path(dist).resolve() if dist else None,
+        dist=place(dist),
     )
     with told(accept_pending):
         asked = dispatch.read(os.environ) if event else None
         with display() as shown:
-            done = finish(ROOT, options, shown, source=Path(from_).resolve() if from_ else None, asked=asked)
+            done = finish(ROOT, options, shown, source=place(from_), asked=asked)
     if done is None:
         console().print("it is public already: nothing to do (./invoke verify looks at it)")
         summary.already_public(os.environ)
@@ -77,7 +76,7 @@ def status(c: Context, profile: str = "rehearsal", dist: str = "", id: str = "",
     from release import notarization
 
     config = configuration.load(ROOT, profile, overrides=pairs(set))
-    folder = Path(dist).resolve() if dist else ROOT / "dist"
+    folder = place(dist) or ROOT / "dist"
     notarization.show(config, folder, console(), runner=Subprocess(), id=id)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.tasks import task
 
 from errors import Exit, Fault
-from release.tasks.common import ROOT, console, guarded, whole
+from release.tasks.common import ROOT, console, guarded, place, whole
 
 if TYPE_CHECKING:
     from release.public import PublicSide
@@ -170,8 +169,7 @@ def verify(
     from commands import Subprocess
     from release.verify import command, report
 
-    kept, home = (Path(name).resolve() if name else None for name in (keep, dist))
-    wish = command.Wish(profile, url, key, hosts, kept, home)
+    wish = command.Wish(profile, url, key, hosts, place(keep), place(dist))
     found = command.verify(ROOT, wish, Subprocess())
     if json:
         console().print_json(writer.dumps(found.as_json()), highlight=False)
@@ -183,7 +181,7 @@ def verify(
 def _opened(profile: str, dist: str) -> AbstractContextManager[PublicSide]:
     from release.maintenance import opened
 
-    return opened(ROOT, profile, Path(dist).resolve() if dist else None)
+    return opened(ROOT, profile, place(dist))
 
 
 def _release(profile: str) -> str:

@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit as Stop
 from invoke.tasks import task
 
-from release.tasks.common import ROOT, console, guarded, pairs
+from release.tasks.common import ROOT, console, guarded, pairs, place
 
 
 @task(
@@ -38,7 +38,7 @@ def doctor(
     from release import doctor as doctors
     from release.doctor import report
 
-    home = Path(dist).resolve() if dist else None
+    home = place(dist)
     wish = doctors.Wish(profile, version or None, home, pairs(set))
     with doctors.opened(ROOT, wish, Subprocess()) as case:
         found = doctors.doctor(case)
@@ -77,7 +77,7 @@ def bump(
     from release import version_report
 
     config, runner = configuration.load(ROOT, profile), Subprocess()
-    home = Path(dist).resolve() if dist else ROOT / "dist"
+    home = place(dist) or ROOT / "dist"
     published, unknown = bumping.published_versions(config, runner, home)
     today = datetime.now(UTC).date()
     wanted = bumping.plan(ROOT, to, runner=runner, today=today, published=published, unknown=unknown)
