@@ -175,10 +175,10 @@ def _version_run(axes: Axes) -> Callable[[int, int], str]:
 def _system_run(axes: Axes) -> Callable[[int, int], str]:
     def name(first: int, last: int) -> str:
         low, high = axes.stretches[first], axes.stretches[last]
-        start = "" if low.low is None else f"{'after ' if low.after else ''}{_short(low.low)}"
+        start = "" if low.low is None else f"{'after ' if low.after else ''}{short(low.low)}"
         if high.high is None:
             return start if low.after else f"{start} or later"
-        end = _short(high.high)
+        end = short(high.high)
         if high.inclusive:
             return f"{start} to {end}" if start else f"up to {end}"
         return f"{start}, before {end}" if start else f"before {end}"
@@ -190,7 +190,7 @@ def _group_run(axes: Axes) -> Callable[[int, int], str]:
     return lambda first, last: str(first + 1) if first == last else f"{first + 1}–{last + 1}"
 
 
-def _short(system: str) -> str:
+def short(system: str) -> str:
     """Name a system as people do: 13.0.0 is macOS 13."""
     while system.endswith(".0"):
         system = system.removesuffix(".0")

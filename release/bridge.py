@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from commands import Runner
 from release import config, inputs
 from release.bundle.bridge import build_bridge
+from release.files import point_link, write_atomic
 
 SOURCE = Path("app/bridge")
 BUILT = Path("build/bridge.js")  # where the app looks when it isn't packaged, for the bridge and its Bun
@@ -20,15 +20,8 @@ def build(root: Path, runner: Runner) -> Path:
     (root / BUILT).parent.mkdir(exist_ok=True)
     program = bun(root, runner)
     build_bridge(root / SOURCE, modules, program, root / BUILT, runner=runner)
-    link((root / BUILT).with_name("bun"), program)
+    point_link((root / BUILT).with_name("bun"), program)
     return BUILT
-
-
-def link(path: Path, target: Path) -> None:
-    """Have `path` lead to `target`, whatever it was before."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.symlink_to(target)
-    temporary.replace(path)
 
 
 def bun(root: Path, runner: Runner) -> Path:
@@ -40,6 +33,5 @@ def bun(root: Path, runner: Runner) -> Path:
 def htmx(root: Path, runner: Runner) -> Path:
     """Put the pages' htmx where the app looks for it; give its path, relative to the checkout."""
     source = inputs.htmx(inputs.Cache(), inputs.parse(config.load(root).inputs), runner=runner)
-    (root / HTMX).parent.mkdir(exist_ok=True)
-    (root / HTMX).write_bytes(source.read_bytes())
+    write_atomic(root / HTMX, source.read_bytes())
     return HTMX

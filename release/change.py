@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from appcast import xml
 from appcast.feed import Feed, find
@@ -56,7 +57,7 @@ def change_feed(
     `action` and `release` are noted with the feed. Raises what `change` raises; Fault CONFLICT if others keep
     writing, APPCAST, PUBLISH, and what the store does.
     """
-    for pause in (*(pause for _, pause in zip(range(TRIES - 1), backoff(0.2, 5), strict=False)), None):
+    for pause in (*islice(backoff(0.2, 5), TRIES - 1), None):
         written = _attempt(side, change, action, release, key, app)
         if written is not None:
             return written

@@ -36,7 +36,7 @@ def write_json(path: Path, data: object, mode: int = 0o644) -> None:
     write_atomic(path, json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n", mode)
 
 
-def point_link(link: Path, target: str) -> None:
+def point_link(link: Path, target: str | Path) -> None:
     """Make `link` a symbolic link to `target`, replacing what it pointed to in one move."""
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from appcast.audience_merge import short
 from appcast.client import GROUPS
 from appcast.feed import Item
 from appcast.rollout import rollout as phases_of
@@ -46,7 +47,7 @@ def releases(found: Sequence[Release], site: str, console: Console, *, as_json: 
         date = f"{one.published:%Y-%m-%d %H:%M}" if one.published else ""
         size = "" if one.size is None else f"{one.size / 1e6:.1f} MB"
         state = Text(_state(one), STYLES[one.state])
-        cells = (channel, one.version, one.build, size, date, _short(one.minimum_system))
+        cells = (channel, one.version, one.build, size, date, short(one.minimum_system))
         by = one.by.removesuffix(" (rehearsal)")
         table.add_row(*cells, ", ".join(one.architectures), state, by)
         last = one.channel
@@ -173,12 +174,6 @@ def _state(one: Release) -> str:
 
 def _name(item: Item) -> str:
     return escape(f"{item.short_version or '?'} ({item.version})")
-
-
-def _short(system: str) -> str:
-    while system.endswith(".0"):
-        system = system.removesuffix(".0")
-    return system
 
 
 def _iso(one: Release) -> str | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_URLS = 30  # in one call
 TRIES = 4
+BUSY = (429, 500, 502, 503, 504)
 TIMEOUT = (10, 30)  # seconds to connect, to answer
 
 
@@ -83,13 +84,7 @@ class Cloudflare:
             return True, type(error).__name__
         if answer.status_code == 200 and _success(answer):
             return False, ""
-        return answer.status_code in (
-            429,
-            500,
-            502,
-            503,
-            504,
-        ), f"it answered {answer.status_code}{_said(answer)}"
+        return answer.status_code in BUSY, f"it answered {answer.status_code}{_said(answer)}"
 
 
 def _success(answer: requests.Response) -> bool:

@@ -47,9 +47,10 @@ def closing(done: Done, console: Console) -> None:
     if not done.complete:
         console.print("not finished: ./invoke release goes on from here", style="yellow")
         return
-    table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
-    for column, justify in (("file", "left"), ("size", "right"), ("SHA-256", "left")):
-        table.add_column(column, justify="right" if justify == "right" else "left", overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("file", overflow="fold")
+    table.add_column("size", justify="right")
+    table.add_column("SHA-256", overflow="fold")
     for name, size, digest in files(done):
         table.add_row(name, size, digest)
     console.print(table)

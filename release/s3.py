@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from email.utils import formatdate
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from errors import Exit, Fault
+from release.config import is_loopback
 
 if TYPE_CHECKING:
     from botocore.loaders import Loader
@@ -64,7 +64,7 @@ def client(
         connect_timeout=10,
         read_timeout=60,
         max_pool_connections=connections,
-        proxies={} if _is_loopback(endpoint) else None,
+        proxies={} if is_loopback(endpoint) else None,
         # Hashing each part to sign it would take half of an upload's CPU. TLS guards the way, a single put
         # has its SHA-256, and what came in parts is read back and compared before anything points at it.
         s3={"addressing_style": "path", "payload_signing_enabled": False},
@@ -142,7 +142,3 @@ def _fault(response: Mapping[str, Any], where: str) -> Exception:
 def _said(response: Mapping[str, Any]) -> tuple[str, ...]:
     said = response.get("Error", {}).get("Message")
     return (str(said),) if said else ()
-
-
-def _is_loopback(endpoint: str) -> bool:
-    return (urlsplit(endpoint).hostname or "") in ("127.0.0.1", "::1", "localhost")

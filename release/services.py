@@ -50,9 +50,8 @@ class Services:
         self.clock = clock or SystemClock()
         self._places = places
         self._epoch = epoch
-        self.hand_over = (
-            False  # whether this release is signed with the retiring key; see release/continuity.py
-        )
+        # Whether this release is signed with the retiring key: see release/continuity.py.
+        self.hand_over = False
         self._stack = ExitStack()
 
     def __enter__(self) -> Services:

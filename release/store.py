@@ -259,9 +259,7 @@ class S3Store:
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def _chunks(self, key: str, body: StreamingBody) -> Iterator[bytes]:
-        with self._faults(
-            key
-        ):  # around the reading alone: what the caller does with a chunk is its own affair
+        with self._faults(key):  # around the reading alone: what is done with a chunk is the caller's affair
             chunk = body.read(CHUNK_BYTES)
         while chunk:
             yield chunk

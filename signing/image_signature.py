@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from signing.binary import Malformed, cut, unpack
 
 TRAILER_SIZE = 512
-_RANGE = struct.Struct(">QQ")
-_PLIST_AT, _SIGNATURE_AT = 0xD8, 0x128
+RANGE = struct.Struct(">QQ")  # offset and length
+_PLIST_AT, SIGNATURE_AT = 0xD8, 0x128
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def parts(image: memoryview) -> Parts:
     trailer = cut(image, len(image) - TRAILER_SIZE, TRAILER_SIZE, "the disk image's trailer")
     if bytes(trailer[:4]) != b"koly":
         raise Malformed("is not a disk image: it has no koly trailer")
-    offset, size = unpack(_RANGE, trailer, _SIGNATURE_AT, "the signature's place")
+    offset, size = unpack(RANGE, trailer, SIGNATURE_AT, "the signature's place")
     if not size:
         raise Malformed("is not signed")
     if offset + size != len(image) - TRAILER_SIZE:
@@ -42,10 +42,10 @@ def parts(image: memoryview) -> Parts:
 def signed_trailer(trailer: memoryview | bytes) -> bytes:
     """The trailer as it was hashed when the image was signed."""
     view = memoryview(trailer)
-    start, length = unpack(_RANGE, view, _PLIST_AT, "the property list's place")
+    start, length = unpack(RANGE, view, _PLIST_AT, "the property list's place")
     fresh = bytearray(view)
     try:
-        _RANGE.pack_into(fresh, _SIGNATURE_AT, start + length, 0)
+        RANGE.pack_into(fresh, SIGNATURE_AT, start + length, 0)
     except struct.error as error:
         raise Malformed("the disk image's trailer has an impossible property list range") from error
     return bytes(fresh)

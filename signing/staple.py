@@ -20,14 +20,12 @@ from typing import BinaryIO
 from errors import Exit, Fault
 from signing import superblob
 from signing.binary import Malformed
+from signing.image_signature import RANGE, SIGNATURE_AT, TRAILER_SIZE
 from signing.superblob import SLOT_TICKET, WRAPPER, SuperBlob
 from signing.ticket import fetch_ticket, record_name
 
 __all__ = ["fetch_ticket", "read_ticket", "record_name", "staple_app", "staple_image"]
 
-TRAILER = 512
-LENGTHS = struct.Struct(">QQ")  # of koly: where the signature lies and how long it is
-LENGTHS_AT = 0x128
 LARGEST = 64 << 20  # no signature of a disk image comes near
 SEAL = Path("Contents", "CodeResources")
 
@@ -59,7 +57,7 @@ def staple_image(path: Path, dst: Path, ticket: bytes) -> None:
     blobs[SLOT_TICKET] = struct.pack(">II", WRAPPER, 8 + len(ticket)) + ticket
     signature = pack(blobs)
     trailer = bytearray(end.trailer)
-    LENGTHS.pack_into(trailer, LENGTHS_AT, end.offset, len(signature))
+    RANGE.pack_into(trailer, SIGNATURE_AT, end.offset, len(signature))
     with _replacing(dst) as temporary:
         shutil.copyfile(path, temporary)
         with temporary.open("r+b") as file:
@@ -101,14 +99,14 @@ def pack(blobs: Mapping[int, bytes]) -> bytes:
 
 def _end(file: BinaryIO, path: Path) -> _End:
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - TRAILER))
-    trailer = file.read(TRAILER)
-    if len(trailer) != TRAILER or trailer[:4] != b"koly":
+    file.seek(max(0, size - TRAILER_SIZE))
+    trailer = file.read(TRAILER_SIZE)
+    if len(trailer) != TRAILER_SIZE or trailer[:4] != b"koly":
         raise StapleFault("this is no disk image: its trailer is missing", where=path)
-    offset, length = LENGTHS.unpack_from(trailer, LENGTHS_AT)
+    offset, length = RANGE.unpack_from(trailer, SIGNATURE_AT)
     if not length:
         raise StapleFault("the disk image is not signed", where=path, cure="sign it before stapling")
-    if offset + length != size - TRAILER or length > LARGEST:
+    if offset + length != size - TRAILER_SIZE or length > LARGEST:
         raise StapleFault("the disk image's signature is not at its end", where=path, cure="sign it again")
     file.seek(offset)
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from commands import Runner
 from errors import Exit, Fault
+from release.files import write_atomic
 
 SDK = "@cursor/sdk"
 ENTRY = "src/main.mjs"
@@ -39,7 +40,6 @@ def build_bridge(
     lock file names them: `node_modules/zod`. Raises Fault INPUT_MISSING, TOOL or BUNDLE.
     """
     _require_packages(bridge_dir, node_modules)
-    dst.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bridge-") as folder:
         stage = Path(folder).resolve()
         _stage(bridge_dir, node_modules, stage)
@@ -47,7 +47,7 @@ def build_bridge(
         _bundle(stage, built, bun, runner)
         _check(built, private=(stage, bridge_dir, node_modules, bun, Path.home()))
         packages = _packages(json.loads((stage / MODULES).read_bytes()))
-        _replace(built, dst)
+        write_atomic(dst, built.read_bytes())
     return packages
 
 
@@ -102,13 +102,3 @@ def _names(data: bytes, path: Path) -> bool:
     """Whether `data` has `path` as a whole path: "/opt" is no leak inside "/optional" or "a/opt"."""
     forms = {os.fsencode(path), os.fsencode(path.resolve())} - {b"/"}
     return any(re.search(rb"(?<![\w.@/-])" + re.escape(form) + rb"(?=/)", data) for form in forms)
-
-
-def _replace(built: Path, dst: Path) -> None:
-    temporary = dst.with_name(f".{dst.name}.{os.getpid()}")
-    try:
-        shutil.copyfile(built, temporary)
-        temporary.chmod(0o644)
-        temporary.replace(dst)
-    finally:
-        temporary.unlink(missing_ok=True)

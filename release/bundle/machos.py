@@ -25,13 +25,13 @@ class Image:
 
 
 def images(path: Path) -> tuple[Image, ...]:
-    """Read every slice of the Mach-O at `path`; raises ValueError for what is none or is damaged."""
+    """Read every slice of the Mach-O at `path`; raises OSError, or ValueError for what is none or damaged."""
     try:
         return tuple(_image(header) for header in MachO(str(path)).headers)
-    except (ValueError, OSError, KeyError, IndexError):
+    except OSError:
         raise
-    except Exception as error:  # macholib raises struct.error and others on damaged files
-        raise ValueError(str(error)) from error
+    except Exception as error:  # macholib raises struct.error, KeyError and others on damaged files
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _image(header: object) -> Image:

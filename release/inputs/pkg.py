@@ -42,15 +42,7 @@ def unpack_package(archive: Path, folder: Path, keep: Callable[[str], bool] = ev
                     target.mkdir(parents=True, exist_ok=True)
                     with section(stream, member) as payload:
                         _unpack(decoded(payload), target)
-    except (
-        BadPackage,
-        struct.error,
-        zlib.error,
-        lzma.LZMAError,
-        gzip.BadGzipFile,
-        EOFError,
-        ValueError,
-    ) as error:
+    except DAMAGE as error:
         raise _damaged(archive, str(error) or "it ends too early") from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         name = Path(error.filename2 or error.filename).name

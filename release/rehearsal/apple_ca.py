@@ -5,6 +5,7 @@ None of it is worth anything outside a rehearsal: the names say so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,15 +57,12 @@ def _new_rsa() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
-def _key(path: Path, make: object) -> Private:
+def _key(path: Path, make: Callable[[], Private]) -> Private:
     def pem() -> bytes:
-        fresh = make()  # type: ignore[operator]
-        return bytes(
-            fresh.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
+        return make().private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
 
     key = serialization.load_pem_private_key(once(path, pem), None)

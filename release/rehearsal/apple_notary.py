@@ -12,7 +12,6 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -235,16 +234,11 @@ class Submissions:
 
     def _public(self, record: Record) -> dict[str, object]:
         attributes = {
-            "createdDate": _iso(record["created"]),
+            "createdDate": apple_webhook.iso(record["created"]),
             "name": record["name"],
             "status": self._status(record),
         }
         return {"type": "submissions", "id": record["id"], "attributes": attributes}
-
-
-def _iso(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _log(record: Record, status: str) -> dict[str, object]:
@@ -258,7 +252,7 @@ def _log(record: Record, status: str) -> dict[str, object]:
         "statusSummary": "Ready to be given to others" if accepted else "The archive has errors",
         "statusCode": 0 if accepted else 4000,
         "archiveFilename": record["name"],
-        "uploadDate": _iso(record["created"]),
+        "uploadDate": apple_webhook.iso(record["created"]),
         "sha256": record["sha256"],
         "ticketContents": [_content(TicketContent(**item)) for item in contents] or None,
         "issues": [_issue(Issue(**item)) for item in issues] or None,

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from release.rehearsal.apple_ca import Signer
+from signing.certificate import REHEARSAL_TEAM
 
 EVENT = "processing-complete"
-TEAM = "RHRSL00000"
 TRIES = 3
 PATIENCE = 10.0  # seconds for one answer
 
@@ -30,11 +30,11 @@ def body(submission: str, started: float, completed: float, signer: Signer) -> b
     """Return what is posted about one submission."""
     payload = json.dumps(
         {
-            "completed_time": _iso(completed),
+            "completed_time": iso(completed),
             "event": EVENT,
-            "start_time": _iso(started),
+            "start_time": iso(started),
             "submission_id": submission,
-            "team_id": TEAM,
+            "team_id": REHEARSAL_TEAM,
         }
     )
     signature = signer.key.sign(payload.encode(), padding.PKCS1v15(), hashes.SHA256())
@@ -62,5 +62,6 @@ def _post(target: str, data: bytes) -> int:
     return status
 
 
-def _iso(seconds: float) -> str:
+def iso(seconds: float) -> str:
+    """Return a time in seconds since the epoch as the notary writes it: UTC, with milliseconds and a Z."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

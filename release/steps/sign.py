@@ -107,13 +107,13 @@ def _expiry(job: Job) -> tuple[str, ...]:
 
 def image_plan(config: Config, version: Version, places: Places) -> ImagePlan:
     """Return what the disk image is to look like."""
-    from release.image.plan import ImagePlan
+    from release.image.plan import BACKGROUND, ImagePlan
 
     image = config.image
     return ImagePlan(
         volume_name=config.app.name,
         app=places.app,
-        background=config.root / "release" / "assets" / "dmg" / "background.svg",
+        background=BACKGROUND,
         icon=places.app / "Contents" / "Resources" / "icon.icns",
         format=image.format,
         window=image.window,

@@ -19,7 +19,7 @@ from app.errors import AppError
 from app.server.listening import FURTHER_PORTS, listen
 from app.settings import Settings, default_data_dir, from_environment
 from app.version import FROM_SOURCE, command, read_version
-from release.bridge import link
+from release.files import point_link
 from tests.app.conftest import ROOT
 
 
@@ -128,7 +128,7 @@ def test_from_source_it_is_the_bun_beside_the_bridge(tmp_path: Path) -> None:
     for name in ("bridge.js", "pinned"):
         (tmp_path / name).touch(mode=0o755)
     for _ in range(2):
-        link(tmp_path / "bun", tmp_path / "pinned")
+        point_link(tmp_path / "bun", tmp_path / "pinned")
     found = find(settings, ask=lambda program: "1.4.5", which=everywhere)
     assert isinstance(found, Runtime)
     assert (found.kind, found.origin, found.program) == ("bun", "beside", tmp_path / "bun")

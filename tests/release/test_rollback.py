@@ -78,8 +78,8 @@ def test_who_has_the_withdrawn_build_is_stuck_and_the_others_are_offered_the_old
 def test_who_was_not_offered_it_yet_is_offered_what_he_was(tmp_path):
     """The feed that comes back is read anew: its versions are equal, not the very same strings."""
     store = published(tmp_path, "11", "12")
-    today = {"published": side(store).now(), "phased_rollout_interval": 86400}
-    publish(side(store), publication(tmp_path, "13", **today))
+    now = side(store).now()
+    publish(side(store), publication(tmp_path, "13", published=now, phased_rollout_interval=86400))
     changes = plan(side(store)).changes
     assert {(group.groups, group.row.offer.version) for group in changes} == {("1", "12"), ("1", None)}
 
