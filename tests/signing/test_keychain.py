@@ -158,7 +158,7 @@ def test_without_security_it_is_said(unlocked: Unlocked, tmp_path: Path) -> None
 
 
 PROGRAM = """
-    import sys, time
+    import os, sys, time
     from pathlib import Path
     from commands import Subprocess
     from release.stop import stoppable
@@ -166,7 +166,7 @@ PROGRAM = """
     from signing.identity import unlock
 
     with stoppable(), keychain.temporary(
-        unlock(Path(sys.argv[1]).read_bytes(), sys.argv[2]), runner=Subprocess(), parent=Path(sys.argv[3])
+        unlock(Path(sys.argv[1]).read_bytes(), os.environ["P"]), runner=Subprocess(), parent=Path(sys.argv[2])
     ):
         print("there", flush=True)
         time.sleep(60)
@@ -182,10 +182,14 @@ def release_until(stop: signal.Signals, mac: Security, tmp_path: Path) -> int:
     tool.write_text(f'#!/bin/sh\ncd "{ROOT}" && {line}\n')
     tool.chmod(0o755)
     archive.write_bytes(issue().p12())
-    words = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(archive), PASSWORD, str(tmp_path)]
+    words = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(archive), str(tmp_path)]
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     with subprocess.Popen(
-        words, cwd=ROOT, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        words,
+        cwd=ROOT,
+        env={**os.environ, "PATH": path, "P": PASSWORD},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"there\n"
