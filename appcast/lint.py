@@ -23,9 +23,9 @@ from appcast.lint_rules import DOWNLOAD_RULES, RULES, Severity
 from appcast.names import NAMESPACE
 from appcast.names import SPARKLE as S
 from appcast.versions import compare, is_safe
+from appcast.xml import MAX_BYTES
 from signing import eddsa
 
-MAX_BYTES = 64 * 1024 * 1024
 GRADES: tuple[Severity, ...] = ("error", "warning", "note")
 _SIGNED = re.compile(
     rb"<!-- sparkle-signatures:\nedSignature: [A-Za-z0-9+/]{86}==\nlength: ([0-9]+)\n-->\n\Z"

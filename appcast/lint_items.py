@@ -16,16 +16,13 @@ from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
 
-from appcast.lint_names import Hit, line_of, names
+from appcast.lint_names import LIMITS, LINKS, SYSTEMS, Hit, line_of, names
 from appcast.names import LANGUAGE as LANG
 from appcast.names import SPARKLE as S
 from appcast.rollout import TAG as ROLLOUT
 from appcast.versions import compare, is_safe
 
-_LIMITS = ("minimumUpdateVersion", "minimumAutoupdateVersion", "ignoreSkippedUpgradesBelowVersion")
-_SYSTEMS = ("minimumSystemVersion", "maximumSystemVersion")
-_LINKS = ("releaseNotesLink", "fullReleaseNotesLink")
-_AUDIENCE = tuple(f"{S}{name}" for name in ("channel", "hardwareRequirements", *_SYSTEMS, *_LIMITS[:2]))
+_AUDIENCE = tuple(f"{S}{name}" for name in ("channel", "hardwareRequirements", *SYSTEMS, *LIMITS[:2]))
 _FORMATS = ("html", "plain-text", "markdown")
 _ARCHIVES = {
     *(".dmg", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".lzma", ".aar", ".pkg", ".mpkg"),
@@ -238,7 +235,7 @@ def _systems(item: Entry, scope: Scope) -> Iterator[Hit]:
     if item.first(f"{S}minimumSystemVersion") is None:
         yield "system-missing", item.line, ""
     readable: list[str] = []
-    for name in _SYSTEMS:
+    for name in SYSTEMS:
         node = item.first(f"{S}{name}")
         if node is None:
             continue
@@ -263,7 +260,7 @@ def _audience(item: Entry, scope: Scope) -> Iterator[Hit]:
     node = item.first(f"{S}channel")
     if node is not None and not _CHANNEL.fullmatch(text := (node.text or "").strip()):
         yield "channel-invalid", line_of(node), text or "it is empty"
-    for name in _LIMITS:
+    for name in LIMITS:
         node = item.first(f"{S}{name}")
         if node is not None and not is_safe(text := (node.text or "").strip()):
             yield "limit-unsafe", line_of(node), f"{name} {text}"
@@ -286,7 +283,7 @@ def _notes(item: Entry, scope: Scope) -> Iterator[Hit]:
     for text in item.children.get("description", ()):
         if text.get(f"{S}format", "html") not in _FORMATS:
             yield "notes-format", line_of(text), text.get(f"{S}format", "")
-    for name in _LINKS:
+    for name in LINKS:
         nodes = item.children.get(f"{S}{name}", [])
         for node in nodes:
             yield from _notes_link(node, scope, fully=name == "fullReleaseNotesLink")

@@ -15,14 +15,14 @@ from appcast.names import SPARKLE as S
 Hit = tuple[str, int | None, str]
 """A rule's id, the line, and a detail that completes the rule's sentence."""
 
-_LIMITS = ("minimumUpdateVersion", "minimumAutoupdateVersion", "ignoreSkippedUpgradesBelowVersion")
-_SYSTEMS = ("minimumSystemVersion", "maximumSystemVersion")
-_LINKS = ("releaseNotesLink", "fullReleaseNotesLink")
+LIMITS = ("minimumUpdateVersion", "minimumAutoupdateVersion", "ignoreSkippedUpgradesBelowVersion")
+SYSTEMS = ("minimumSystemVersion", "maximumSystemVersion")
+LINKS = ("releaseNotesLink", "fullReleaseNotesLink")
 _SINGLE = {
     *("version", "shortVersionString", "hardwareRequirements", "channel", "phasedRolloutInterval"),
-    *("criticalUpdate", "informationalUpdate", "deltas", "tags", *_LIMITS, *_SYSTEMS),
+    *("criticalUpdate", "informationalUpdate", "deltas", "tags", *LIMITS, *SYSTEMS),
 }
-_ELEMENTS = _SINGLE | set(_LINKS)
+_ELEMENTS = _SINGLE | set(LINKS)
 _ENCLOSURE = {
     *("version", "shortVersionString", "edSignature", "dsaSignature", "os", "installationType"),
     *("deltaFrom", "deltaFromSparkleExecutableSize", "deltaFromSparkleLocales"),

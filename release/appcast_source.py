@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appcast.xml import MAX_BYTES
 from errors import Exit, Fault
 
 if TYPE_CHECKING:
     import requests
 
-MAX_BYTES = 64 * 1024 * 1024
 TIMEOUT = (10, 60)
 PIECE = 1 << 16
 

@@ -15,9 +15,10 @@ from appcast.client import Host, Selection, select
 from appcast.feed import Feed, Item
 from appcast.lint import GRADES, AppFacts, Finding, worst
 from appcast.lint import lint as lint_feed
+from appcast.xml import MAX_BYTES
 from errors import Exit, Fault
 from release import appcast_download as download
-from release.appcast_source import MAX_BYTES, Source, read
+from release.appcast_source import Source, read
 from release.feed import app_facts
 
 if TYPE_CHECKING:
