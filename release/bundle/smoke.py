@@ -310,7 +310,7 @@ def _need(truth: object, otherwise: str) -> None:
 
 
 def check_health(subject: Subject) -> str:
-    """Wait until the bridge is ready; the version must be the bundle's, the bridge run in the Bun given."""
+    """Wait until the bridge is ready; the version must be the bundle's. Tell what runs it, in which walls."""
     deadline = time.monotonic() + subject.timeout
     while (found := _get(subject, "/health"))["status"] == "sdk_bridge_starting":
         _need(time.monotonic() < deadline, "the bridge did not get ready")
@@ -319,7 +319,8 @@ def check_health(subject: Subject) -> str:
     version = plist.read(subject.app / "Contents/Info.plist")["CFBundleShortVersionString"]
     _need(found["version"] == version, f"it says version {found['version']}, Info.plist {version}")
     bridge = found["bridge"]
-    return f"{found['status']}, version {version}, {bridge['runtime']} {bridge['version']}"
+    walls = f" in {bridge['sandbox']}" if bridge.get("sandbox") else ""
+    return f"{found['status']}, version {version}, {bridge['runtime']} {bridge['version']}{walls}"
 
 
 def check_models(subject: Subject) -> str:

@@ -35,7 +35,7 @@ class Answer(BaseHTTPRequestHandler):
         self.wfile.write(data)
     def do_GET(self):
         if self.path == "/health":
-            bridge = {{"runtime": "bun", "version": "1", "problem": None}}
+            bridge = {{"runtime": "bun", "version": "1", "sandbox": "bubblewrap", "problem": None}}
             self.answer(200, {{"status": "ready", "version": "{version}", "bridge": bridge}})
         elif self.path == "/v1/models":
             self.answer(200, {{"object": "list", "data": [{{"id": "m", "object": "model"}}]}})
@@ -139,6 +139,7 @@ def failed(report: SmokeReport) -> list[str]:
 def test_a_good_bundle_passes(tmp_path: Path) -> None:
     report = run(bundle(tmp_path), expected="Hello")
     assert failed(report) == [], report
+    assert report.rows[1].detail == "ready, version 1.2.3, bun 1 in bubblewrap"
     assert [row.name for row in report.rows] == [
         "starts",
         "/health",
