@@ -55,8 +55,8 @@ def check(
 
     `app`: whose key must have signed. If it is not given, the key of the app in the image itself or in the
     image before must have: Sparkle takes a new key for as long as the certificate stays, and the old one
-    always. One file at a time is on the disk, in a temporary folder. `on_progress` gets
-    bytes done and the sum of the lengths that the feed states.
+    always. One file at a time is on the disk, in a temporary folder. `on_progress` gets bytes done and the
+    sum of the lengths that the feed states.
     """
     run = _Run(session, base_url, app, tools or OwnTools(), _Progress(feed, on_progress))
     findings: list[Finding] = []

@@ -25,7 +25,7 @@ UV_LOCK: Final = "requirements/uv.txt"
 TOOL_LOCK: Final = "requirements/tool.txt"
 NODE_LOCK: Final = "requirements/node.txt"
 TELL: Final = "import sys, pip; print(sys.version_info[0] * 100 + sys.version_info[1])"
-SUPPORTED: Final = range(311, 314)
+SUPPORTED: Final = range(311, 314)  # as TELL tells them
 
 
 def bootstrap(root: Path, *, node: bool, chosen: bool, runner: Runner, python: str = sys.executable) -> None:

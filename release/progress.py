@@ -24,7 +24,7 @@ def seconds_text(seconds: float) -> str:
 
 
 class Plain:
-    """One line a step when it ends, and one when a long one begins: for logs and pipes."""
+    """One line a step, when it ends: for logs and pipes."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from commands import Runner, find, missing
 from errors import Exit, Fault
+from release.bootstrap import SUPPORTED
 from release.doctor.case import Case
 from release.doctor.check import NotChecked, Warn
 from signing.entitlements import JIT, to_plist
@@ -17,7 +18,6 @@ from signing.first_run import run_bun
 
 NEEDED = 3_000_000_000  # bytes; a first release leaves half of that in the cache, and 0.5 GB below dist/
 COMFORT = 2 * NEEDED
-PYTHONS = ((3, 11), (3, 13))
 # What only a Mac has. `xcrun --find` knows those that are not on PATH.
 NATIVE = ("codesign", "hdiutil", "spctl", "security")
 XCODE = ("notarytool", "stapler")
@@ -26,7 +26,7 @@ XCODE = ("notarytool", "stapler")
 def python(version: tuple[int, int] | None = None) -> str:
     """Look whether this Python can build the bundle, whose byte code it compiles."""
     found = version or (sys.version_info[0], sys.version_info[1])
-    if not PYTHONS[0] <= found <= PYTHONS[1]:
+    if 100 * found[0] + found[1] not in SUPPORTED:
         raise Fault(
             f"Python {found[0]}.{found[1]} can't build the bundle",
             cure="PYTHON=python3.13 ./invoke doctor (3.11 to 3.13)",

@@ -47,9 +47,8 @@ def site_packages(
     """Give a folder with the packages of a hashed requirements file, for a Mac of one architecture or both.
 
     No byte code, no scripts; of the installer's notes only RECORD, with names alone: the same lock gives the
-    same bytes. `minimum` is the
-    oldest macOS to run on. Raises Fault INPUT_HASH if a download does not match the lock, INPUT_MISSING if a
-    package has no wheel for that Mac, NETWORK, DISK.
+    same bytes. `minimum` is the oldest macOS to run on. Raises Fault INPUT_HASH if a download does not match
+    the lock, INPUT_MISSING if a package has no wheel for that Mac, NETWORK, DISK.
     """
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     key = f"site-packages {arch} {python} {minimum} {digest} {FORMAT}"

@@ -30,8 +30,8 @@ def unpack_package(archive: Path, folder: Path, keep: Callable[[str], bool] = ev
     """Unpack the payload of every component `X.pkg` of a package into `folder/X.pkg`.
 
     A package of one component has no name for it: its files land in `folder` itself. Only files, folders and
-    symbolic links that stay inside are made. `keep` chooses payloads by their path in
-    the package. Raises Fault INPUT_HASH if the package is damaged or unsafe.
+    symbolic links that stay inside are made. `keep` chooses payloads by their path in the package. Raises
+    Fault INPUT_HASH if the package is damaged or unsafe.
     """
     try:
         with archive.open("rb") as stream:

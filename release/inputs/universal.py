@@ -21,8 +21,7 @@ def merge(arm64: Path, x86_64: Path, target: Path) -> None:
     """Merge two folders of packages into the existing folder `target`.
 
     Equal files are taken as they are, Mach-O files joined. Of other files that differ (a wheel's own tags,
-    say) arm64's is taken. A Mach-O that only one side has is a Fault BUNDLE: the other could not
-    load it.
+    say) arm64's is taken. A Mach-O that only one side has is a Fault BUNDLE: the other could not load it.
     """
     names = sorted({*_files(arm64), *_files(x86_64)})
     for name in names:
