@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import plistlib
 import shlex
 from collections.abc import Mapping
 from functools import cache
@@ -23,6 +22,8 @@ def read_version(resource_folder: Path | None) -> str:
     """Read CFBundleShortVersionString from the Info.plist beside `resource_folder`."""
     if resource_folder is None:
         return FROM_SOURCE
+    import plistlib  # only a packaged app has one
+
     try:
         plist = plistlib.loads((resource_folder.parent / "Info.plist").read_bytes())
         return str(plist["CFBundleShortVersionString"])

@@ -1,1 +1,1 @@
-"""The commands of `python -m app`, but for those that others own: app/agents/cli.py and the server itself."""
+"""The commands of `python -m app`; app/agents/cli.py and the server have their own."""

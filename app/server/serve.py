@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -76,12 +77,20 @@ async def _serve(bridge: Bridge, make: Callable[[], Server], listener: socket, s
     """Serve until told to stop; gives whether it came to that."""
     await bridge.start()
     try:
-        await asyncio.to_thread(import_module, "app.server.serving")
+        await asyncio.to_thread(_read_modules)
         server = stop.ends(make())
         await server.serve(sockets=[listener])
         return server.started
     finally:
         await bridge.stop()
+
+
+def _read_modules() -> None:
+    """Read what the server is made of; as in app/__main__.py, nothing of it is garbage, now or later."""
+    gc.disable()
+    import_module("app.server.serving")
+    gc.freeze()
+    gc.enable()
 
 
 def _loop() -> asyncio.AbstractEventLoop:

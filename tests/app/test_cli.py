@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from app import doctor
-from app.__main__ import main
+from app.cli.main import main
 from app.cli.status import describe
 from app.doctor import EARLIEST, Finding
 from app.errors import AppError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from app.__main__ import parser
+from app.cli.main import parser
 from app.cli.status import MEANINGS
 from app.preferences import NAMES
 from app.server.build import _api

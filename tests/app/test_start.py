@@ -257,12 +257,12 @@ def test_the_start_loads_nothing_that_only_requests_need() -> None:
         "app.agents.service", "app.doctor", "app.updates", "app.cli.desktop.run", "keyring", "secretstorage",
         "jinja2", "tomlkit", "ruamel.yaml", "certifi", "lxml", "cryptography", "objc",
     }  # fmt: skip
-    loaded = loaded_by("app.__main__", "app.server.serving")
+    loaded = loaded_by("app.cli.main", "app.server.serving")
     assert "app.server.build" in loaded
     assert loaded & later == set()
 
 
 def test_the_bridge_is_started_before_the_server_is_loaded() -> None:
-    loaded = loaded_by("app.__main__", "app.server.serve")
+    loaded = loaded_by("app.cli.main", "app.server.serve")
     assert "app.cursor.process" in loaded
     assert loaded & {"uvicorn", "starlette", "app.server.serving"} == set()

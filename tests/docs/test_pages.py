@@ -13,7 +13,7 @@ import pytest
 from invoke.exceptions import ParseError
 from invoke.parser import Parser
 
-from app.__main__ import parser as app_parser
+from app.cli.main import parser as app_parser
 from tasks import namespace
 from tests.docs.pages import (
     COMMANDS,

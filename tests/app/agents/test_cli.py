@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.__main__ import main
 from app.agents.registry import AGENTS
+from app.cli.main import main
 from tests.app.agents.conftest import files_of
 from tests.app.conftest import ROOT
 
@@ -75,6 +75,6 @@ def test_an_address_elsewhere_is_refused(here: Path, capsys: pytest.CaptureFixtu
 
 def test_the_libraries_for_others_files_are_loaded_late() -> None:
     late = "[n for n in ('tomlkit', 'ruamel.yaml') if n in sys.modules]"
-    code = f"import sys, app.__main__, app.agents.here; print({late})"
+    code = f"import sys, app.cli.main, app.agents.here; print({late})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
