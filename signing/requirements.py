@@ -19,6 +19,8 @@ from cryptography.x509.oid import NameOID
 from signing.binary import Malformed, cut, unpack
 
 DESIGNATED = 3
+# Of the "Apple Root CA" certificate in DER, as Apple's certificate authority page publishes it; both
+# intermediates of Developer ID hang from it.
 APPLE_ROOT_SHA256 = "b0b1730ecbc7ff4505142c49f1295e6eda6bcaed7e2c68c5be91b5a11001f024"
 MAX_DEPTH = 64
 LEAF, ROOT = 0, -1

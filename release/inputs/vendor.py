@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Final
 
 from errors import Exit, Fault
 from release.inputs.pins import Pin
-
-# SHA-256 of the "Apple Root CA" certificate, in DER, as Apple's certificate authority page publishes it; both
-# intermediates of Developer ID hang from it.
-APPLE_ROOT_CA: Final = "b0b1730ecbc7ff4505142c49f1295e6eda6bcaed7e2c68c5be91b5a11001f024"
 
 
 def check_vendor(pin: Pin, folder: Path) -> None:
@@ -39,17 +34,19 @@ def verify_vendor(path: Path, team_id: str) -> None:
 
     Every architecture in it must be signed, with certificates that Apple issued.
     """
-    from signing.verify import verify_macho  # loads cryptography, which a run from the cache can spare
+    # Both load cryptography, which a run from the cache can spare.
+    from signing.requirements import APPLE_ROOT_SHA256
+    from signing.verify import verify_macho
 
     report = verify_macho(path)
     teams = {code.directory.team_id if code.directory else None for code in report.codes} or {None}
     roots = {
         hashlib.sha256(code.certificates()[-1]).hexdigest() for code in report.codes if code.certificates()
     }
-    if report.ok and teams == {team_id} and roots == {APPLE_ROOT_CA}:
+    if report.ok and teams == {team_id} and roots == {APPLE_ROOT_SHA256}:
         return
     problems = [f"{problem.path}: {problem.what}".removeprefix(": ") for problem in report.problems]
-    if roots - {APPLE_ROOT_CA}:
+    if roots - {APPLE_ROOT_SHA256}:
         problems.append("its certificates were not issued by Apple")
     raise Fault(
         f"{path.name} is not signed by the vendor it should come from",

@@ -93,12 +93,7 @@ def test_the_command_ends_with_the_status_and_no_traceback(
 ) -> None:
     set_p12(monkeypatch, issue(end=NOW - timedelta(days=3)).p12())
     wishes = [word for pair in overrides().items() for word in ("--set", "=".join(pair))]
-    monkeypatch.setenv("API_FOR_CURSOR_ROOT", str(checkout.root))
-    program = (
-        "import sys; from invoke import Program; from invoke.collection import Collection; import tasks; "
-    )
-    program += "Program(namespace=tasks.namespace).run(['invoke', 'release', *sys.argv[1:]])"
-    words = [sys.executable, "-c", program, *wishes, "--dist", str(checkout.root / "dist")]
+    words = [sys.executable, "-m", "invoke", "release", *wishes, "--dist", str(checkout.root / "dist")]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == Exit.SECRET
     assert "expired on" in done.stderr and "→ make a new" in done.stderr and "Traceback" not in done.stderr
