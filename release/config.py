@@ -23,7 +23,6 @@ Arch = Literal["arm64", "x86_64", "universal2"]
 ImageFormat = Literal["ULFO", "UDZO", "ULMO"]
 Way = Literal["auto", "native", "portable"]
 ProfileName = Literal["rehearsal", "production"]
-REHEARSAL_TEAM = "RHRSL00000"
 OPTIONAL = ("notary.webhook",)  # secrets that a release can do without
 
 BundleId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")]
@@ -360,6 +359,9 @@ def _rehearsal_rules(config: Config) -> Iterator[tuple[bool, str, str]]:
 
 
 def _production_rules(config: Config) -> Iterator[tuple[bool, str, str]]:
+    # Loads cryptography, which most who read a setting can spare.
+    from signing.certificate import REHEARSAL_TEAM
+
     profile = config.profile
     signing, notary, publish = profile.signing, profile.notary, profile.publish
     yield bool(notary.stand_in), "notary.stand_in", "production has none"

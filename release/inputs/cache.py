@@ -33,8 +33,6 @@ from release.inputs.vendor import check_vendor
 if TYPE_CHECKING:
     import requests
 
-Progress = Callable[[int, int], None]
-
 # The time that every file in the cache carries: any would do, but zip archives cannot write one before 1980.
 EPOCH: Final = 1_577_836_800
 FULL: Final = {errno.ENOSPC, errno.EDQUOT}
@@ -60,7 +58,7 @@ class Cache:
         root: Path | None = None,
         *,
         session: requests.Session | None = None,
-        on_progress: Progress | None = None,
+        on_progress: url.Progress | None = None,
     ) -> None:
         self.root = default_root() if root is None else root.absolute()
         self._session = session
