@@ -137,7 +137,12 @@ class Service:
         """Work out what an action would change, without changing anything. Raises AppError."""
         agent = find(name)
         look = self._look(agent)
-        return self._preview(agent, action, look, self._plan(agent, action, look))
+        plan = self._plan(agent, action, look)
+        diffs = tuple(
+            FileDiff(change.path, unified(change, secret=file.secret))
+            for file, change in zip(look.files, plan, strict=True)
+        )
+        return Preview(agent.name, action, _token(agent, action, plan), diffs)
 
     def apply(self, name: str, action: Action, token: str) -> Result:
         """Make the changes that a preview showed; raises AppError if they would not be the same now."""
@@ -145,7 +150,7 @@ class Service:
         with self._alone():
             look = self._look(agent)
             plan = self._plan(agent, action, look)
-            if self._preview(agent, action, look, plan).token != token:
+            if _token(agent, action, plan) != token:
                 raise AppError(f"{agent.title}'s configuration {CHANGED}", cure="look at the new preview")
             return self._make(agent, action, plan, installed=action == "install")
 
@@ -211,17 +216,6 @@ class Service:
             for file in files
             if str(file.path) in originals
         )
-
-    def _preview(self, agent: Agent, action: Action, look: _Look, plan: list[Change]) -> Preview:
-        diffs = tuple(
-            FileDiff(change.path, unified(change, secret=file.secret))
-            for file, change in zip(look.files, plan, strict=True)
-        )
-        facts = [agent.name, action]
-        facts += [
-            f"{change.path} {disk.digest(change.before)} {disk.digest(change.after)}" for change in plan
-        ]
-        return Preview(agent.name, action, hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32], diffs)
 
     def _make(self, agent: Agent, action: str, plan: list[Change], *, installed: bool) -> Result:
         """Keep what is there, then change it."""
@@ -300,6 +294,13 @@ def _actions(state: State) -> tuple[str, ...]:
         "installed": ("remove",),
         "unreadable": (),
     }[state]
+
+
+def _token(agent: Agent, action: Action, plan: list[Change]) -> str:
+    """Give what stands for these changes and no others."""
+    facts = [agent.name, action]
+    facts += [f"{change.path} {disk.digest(change.before)} {disk.digest(change.after)}" for change in plan]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
 
 
 def _install(file: ConfigFile, data: bytes | None) -> Change:

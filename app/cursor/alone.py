@@ -16,6 +16,7 @@ from typing import NoReturn
 from app.cursor import process, sandbox
 from app.cursor.runtime import Missing, find
 from app.errors import AppError
+from app.files import write_private
 from app.settings import Settings, from_environment
 
 HOST = "127.0.0.1"
@@ -87,9 +88,6 @@ def _token(environ: Mapping[str, str], path: Path, host: str) -> str:
     if host != HOST:
         raise AppError(f"CURSOR_SDK_BRIDGE_HOST is {host}", cure="set CURSOR_SDK_BRIDGE_TOKEN too")
     token = secrets.token_urlsafe(32)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(token)
-    temporary.replace(path)
+    write_private(path, token.encode())
     sys.stderr.write(f"token: in {path}\n")
     return token

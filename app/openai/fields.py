@@ -24,15 +24,15 @@ def decode_object(body: bytes) -> dict[str, Any]:
         raise invalid("Invalid JSON in request body") from None
     if not isinstance(data, dict):
         raise invalid("The request body must be a JSON object.", "body")
-    if body.count(b"{") + body.count(b"[") > DEEPEST and _deep(data):
+    if body.count(b"{") + body.count(b"[") > DEEPEST and deeper(data, DEEPEST):
         raise invalid(f"The request body is nested deeper than {DEEPEST} levels.", "body")
     return data
 
 
-def _deep(data: Any) -> bool:
-    """Whether `data` has more than DEEPEST levels."""
+def deeper(data: Any, levels: int) -> bool:
+    """Whether `data` has more than so many levels."""
     level = [data]
-    for _ in range(DEEPEST):
+    for _ in range(levels):
         level = [
             inner
             for value in level

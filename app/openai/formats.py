@@ -11,7 +11,7 @@ import msgspec
 
 from app.openai import schema as schemas
 from app.openai.errors import invalid
-from app.openai.fields import one_of, optional
+from app.openai.fields import deeper, one_of, optional
 
 KINDS = ("text", "json_object", "json_schema")
 DEEPEST = 100  # levels of a schema; more than anyone writes
@@ -69,17 +69,9 @@ def _of_schema(value: Mapping[str, Any], where: str) -> Format:
         raise invalid(f"{where}.name must be a string.", f"{where}.name")
     schema = optional(value, "schema", dict, f"{where}.")
     strict = optional(value, "strict", bool, f"{where}.")
-    if schema is not None and _depth(schema, DEEPEST) > DEEPEST:
+    if schema is not None and deeper(schema, DEEPEST):
         raise invalid(f"{where}.schema is nested too deeply.", f"{where}.schema")
     return Format("json_schema", schema or {}, title, bool(strict))
-
-
-def _depth(value: Any, left: int) -> int:
-    """Measure the levels of `value`, no further than `left` + 1."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if not inner or left == 0:
-        return 1
-    return 1 + max(_depth(item, left - 1) for item in inner)
 
 
 def demand(wanted: Format) -> str:

@@ -65,11 +65,7 @@ def _part(part: Mapping[str, Any], where: str, pictures: bool) -> str | Picture:
         return _picture(part)
     if kind is None:
         raise invalid(f"{where}.type must be a string.", f"{where}.type")
-    raise unsupported(f"{where}.type {_shown(kind)} is not supported here.", f"{where}.type")
-
-
-def _shown(value: Any) -> str:
-    return repr(value)[:60]
+    raise unsupported(f"{where}.type {kind!r:.60} is not supported here.", f"{where}.type")
 
 
 def _picture(part: Mapping[str, Any]) -> Picture:

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.openai.chat import Request
 from app.openai.errors import invalid, unsupported
-from app.openai.fields import decode_object, flag, number, one_of, optional, refuse
+from app.openai.fields import decode_object, flag, number, one_of, only_one, optional, refuse
 from app.openai.formats import read_format
 from app.openai.items import kept, read_items
 from app.openai.limits import Limits, read_limits
@@ -57,8 +57,7 @@ def parse(body: bytes, *, tools: bool = False, counting: bool = False) -> Respon
     """
     data = decode_object(body)
     refuse(data, UNSUPPORTED, NAMED)
-    if data.get("n") not in (None, 1) or isinstance(data.get("n"), bool):
-        raise unsupported("Only n=1 is supported.", "n")
+    only_one(data)
     offer = read_offer(data, nested=False) if tools else _no_tools(data)
     messages = _input(data.get("input"), tools=tools, counting=counting)
     need_few_images(messages)

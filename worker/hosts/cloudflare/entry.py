@@ -17,7 +17,7 @@ from js import Response as JsResponse
 from pyodide.ffi import JsException
 from workers import DurableObject, WorkerEntrypoint, import_from_javascript
 
-from worker.core import make
+from worker.core import OLD_HOST, make
 from worker.hosts.cloudflare.cipher import WebCrypto
 from worker.hosts.cloudflare.convert import data, js
 from worker.hosts.cloudflare.d1 import D1
@@ -48,7 +48,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # no types where Cloudfl
         """Answer one."""
         url = URL.new(request.url)
         path = url.pathname.encode()
-        old = (request.headers.get("host") or "").startswith("cursor-api.")
+        old = (request.headers.get("host") or "").lower().encode().startswith(OLD_HOST)
         if is_mine(path) and not old:
             return await _release(ports(), request.js_object, path, url.search.removeprefix("?").encode())
         return await asgi.fetch(application(), request.js_object, self.env)
