@@ -99,9 +99,10 @@ class Window:
     seen: Seen
 
     def fits(self) -> bool:
-        """Whether nothing has to be scrolled sideways."""
-        wide: bool = self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        return wide
+        """Whether nothing has to be scrolled sideways: not the page, and no table in it."""
+        page = "document.documentElement.scrollWidth <= innerWidth"
+        tables = "[...document.querySelectorAll('.scroll')].every((box) => box.scrollWidth <= box.clientWidth)"
+        return bool(self.page.evaluate(f"{page} && {tables}"))
 
 
 @contextlib.contextmanager
