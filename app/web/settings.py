@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from pathlib import Path
 from typing import Any, get_args
 
 from starlette.requests import Request
@@ -19,11 +17,10 @@ from app.server.state import State, state_of
 from app.settings import VARIABLES
 from app.shell.link import LoginItem
 from app.web.forms import form
+from app.web.log import entries, tail
 from app.web.render import page, said
 from app.web.words import sentence
 
-TAIL = 40  # lines of the log
-TAIL_BYTES = 64_000
 LEVELS = {
     "debug": "Everything, for finding a fault",
     "info": "Requests and what matters (usual)",
@@ -48,6 +45,7 @@ async def settings_page(
     state = state_of(request)
     loaded, login = state.preferences(), await login_item(state)
     folder = state.settings.data_dir / "logs"
+    lines = await asyncio.to_thread(tail, folder / LOG)
     return page(
         request,
         "settings",
@@ -61,7 +59,8 @@ async def settings_page(
         levels=LEVELS.items(),
         settings_file=state.file.path if state.file else f"{PREFERENCES}: kept by no file",
         log_file=folder / LOG,
-        log_tail=await asyncio.to_thread(tail, folder / LOG),
+        lines=lines,
+        entries=entries(reversed(lines)),
         error=error,
     )
 
@@ -103,18 +102,6 @@ async def login_item(state: State) -> LoginItem | None:
     except AppError as error:
         log.warning("the login item's state is unknown: %s", error)
         return "not available"
-
-
-def tail(path: Path) -> str:
-    """Give the last lines of a file; "" if there is none."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL_BYTES))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    return "\n".join(lines[-TAIL:])
 
 
 def _fields(preferences: Preferences) -> dict[str, Any]:

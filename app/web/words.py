@@ -55,12 +55,18 @@ def clock(seconds: float) -> str:
     return f"{datetime.datetime.fromtimestamp(seconds):%H:%M:%S}"
 
 
+def moment(time: datetime.datetime) -> str:
+    """Write a moment in this machine's time."""
+    here = time.astimezone()
+    return f"{day(here)} {here:%H:%M:%S}"
+
+
 def day(date: datetime.date) -> str:
     """Write a date, short."""
     return f"{date.day} {date:%b}"
 
 
 FILTERS: dict[str, Callable[[Any], str]] = {
-    function.__name__: function for function in (sentence, about, money, count, duration, clock, day)
+    function.__name__: function for function in (sentence, about, money, count, duration, clock, moment, day)
 }
 """The same, as filters of the templates."""

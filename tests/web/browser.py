@@ -101,7 +101,9 @@ class Window:
     def fits(self) -> bool:
         """Whether nothing has to be scrolled sideways: not the page, and no table in it."""
         page = "document.documentElement.scrollWidth <= innerWidth"
-        tables = "[...document.querySelectorAll('.scroll')].every((box) => box.scrollWidth <= box.clientWidth)"
+        tables = (
+            "[...document.querySelectorAll('.scroll')].every((box) => box.scrollWidth <= box.clientWidth)"
+        )
         return bool(self.page.evaluate(f"{page} && {tables}"))
 
 

@@ -242,7 +242,9 @@ def test_settings_are_kept(user: Window, ready_site: Site) -> None:
         "The port cannot be '0': enter a number from 1 to 65535."
     )
     page.get_by_text("The log’s last lines").click()
-    expect(page.locator("pre.log")).to_contain_text("bridge ready")
+    expect(page.get_by_role("list", name="The log’s last lines")).to_contain_text("bridge ready")
+    page.get_by_text("The same as they stand in the file").click()
+    expect(page.locator("pre.log")).to_contain_text('"message":"bridge ready')
 
 
 def test_a_newer_version_is_shown_when_the_page_is_opened(
