@@ -99,12 +99,10 @@ class Window:
     seen: Seen
 
     def fits(self) -> bool:
-        """Whether nothing has to be scrolled sideways: not the page, and no table in it."""
+        """Whether nothing has to be scrolled sideways: not the page, and no table that is to be seen."""
         page = "document.documentElement.scrollWidth <= innerWidth"
-        tables = (
-            "[...document.querySelectorAll('.scroll')].every((box) => box.scrollWidth <= box.clientWidth)"
-        )
-        return bool(self.page.evaluate(f"{page} && {tables}"))
+        tables = "[...document.querySelectorAll('.scroll')].filter((table) => table.checkVisibility())"
+        return bool(self.page.evaluate(f"{page} && {tables}.every((e) => e.scrollWidth <= e.clientWidth)"))
 
 
 @contextlib.contextmanager
