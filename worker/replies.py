@@ -31,7 +31,7 @@ PREFLIGHT: Mapping[str, str] = MappingProxyType(
 class Reply:
     """An answer: `body`, or the `part` of the object `found`, which the host sends as it does best.
 
-    `length` is what Content-Length says, also where a HEAD or a 304 sends nothing; None leaves it out.
+    `length` is what Content-Length says, also where nothing is sent, to a HEAD.
     """
 
     status: int

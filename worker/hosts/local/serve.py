@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sqlite3
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +23,7 @@ from worker.hosts.local.outbound import Http
 from worker.hosts.local.sqlite import Sqlite
 from worker.hosts.local.zerocopy import ZeroCopy
 from worker.hosts.settings import load, patience
-from worker.ports import ObjectStore, Ports
+from worker.ports import ObjectStore, Ports, Unavailable
 from worker.site.pages import FOLDER
 
 ASSETS = StaticFiles(directory=FOLDER / "assets")
@@ -42,10 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = asked_for.parse_args(argv)
     if asked.releases and not asked.releases.is_dir():
         asked_for.error(f"there is no folder {asked.releases}")
-    asked.data.mkdir(parents=True, exist_ok=True)
-    settings = load(os.environ, asked.vars)
-    database = Sqlite(asked.data / "site.sqlite")
-    database.migrate()
+    try:
+        settings = load(os.environ, asked.vars)
+    except (OSError, UnicodeDecodeError) as error:
+        asked_for.error(f"{asked.vars} cannot be read: {error}")
+    try:
+        database = _database(asked.data)
+    except (OSError, sqlite3.Error, Unavailable) as error:
+        asked_for.error(f"{asked.data} cannot be used: {error}")
     outbound = Http(patience(settings) / 1000)
     ports = Ports(_store(asked), database, outbound, AesGcm(), SystemClock(), settings)
     application = with_lifespan(make(ports, ASSETS), outbound.close, database.close)
@@ -79,13 +84,26 @@ def parser() -> argparse.ArgumentParser:
     """Make the command line's parser."""
     made = argparse.ArgumentParser(prog="python -m worker.hosts.local", description=__doc__)
     made.add_argument("--host", default="127.0.0.1")
-    made.add_argument("--port", type=int, default=8788)
+    made.add_argument("--port", type=_port, default=8788)
     made.add_argument("--data", type=Path, default=Path("build/worker"), help="where the database is kept")
     made.add_argument("--releases", type=Path, help="a folder as the bucket (default: DATA/bucket)")
     made.add_argument("--s3", help="an S3 endpoint instead; keys from R2_ACCESS_KEY_ID, R2_SECRET_ACCESS_KEY")
     made.add_argument("--bucket", default="api-for-composer-releases")
     made.add_argument("--vars", type=Path, default=Path("worker/.dev.vars"), help="settings, NAME=value")
     return made
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) <= 65_535:  # uvloop would take another port for a higher one
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
+
+
+def _database(folder: Path) -> Sqlite:
+    folder.mkdir(parents=True, exist_ok=True)
+    database = Sqlite(folder / "site.sqlite")
+    database.migrate()
+    return database
 
 
 def _store(asked: argparse.Namespace) -> ObjectStore:
