@@ -163,6 +163,11 @@ def test_activity_shows_requests_while_they_run(user: Window, ready_site: Site) 
     expect(page.locator("#today")).to_contain_text("Errors1")
     page.get_by_text("As a table").click()
     expect(page.locator(".chart tbody tr").first).to_contain_text("4")
+    # In a narrow window rows are laid out anew, and are still a table for those who hear it.
+    page.set_viewport_size({"width": 360, "height": 760})
+    requests = page.get_by_role("region", name="Table of requests").get_by_role("table")
+    expect(requests.get_by_role("columnheader")).to_have_count(8)
+    expect(requests.get_by_role("row").last.get_by_role("cell")).to_have_count(8)
 
 
 def test_sums_are_there_after_a_restart(
