@@ -28,7 +28,7 @@ from tests.standins.github import GitHub
 from tests.standins.leaks import CommandLines, files, leaks
 from tests.worker.hosts import LocalSite, Uvicorn
 
-pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.xdist_group("release")]
+pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.xdist_group("own-release")]
 
 TOKEN = "notary-webhook-token-0123456789~abcdef"
 GITHUB = "ghp_0123456789abcdefghijklmnopqrstuvwxyz"

@@ -46,7 +46,7 @@ from tests.checkouts import Checkout, copy_checkout
 from tests.standins.authority import PASSWORD, TEAM, Issued, issue
 from tests.standins.leaks import CommandLines, files, leaks
 
-pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.xdist_group("release")]
+pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.xdist_group("own-release")]
 
 SITE = "https://downloads.example.test"
 TAG = "v9.9.9"

@@ -15,7 +15,7 @@ from errors import Exit
 from signing import eddsa
 from tests.checkouts import Checkout, copy_checkout
 
-pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.xdist_group("release")]
+pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.xdist_group("own-release")]
 
 KEY = "profiles.rehearsal.sparkle.private_key=file:dist/new.key"
 RETIRING = "profiles.rehearsal.sparkle.retiring_key=file:dist/rehearsal/ed25519.key"

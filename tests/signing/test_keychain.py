@@ -184,15 +184,19 @@ def release_until(stop: signal.Signals, mac: Security, tmp_path: Path) -> int:
     archive.write_bytes(issue().p12())
     words = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(archive), str(tmp_path)]
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    with subprocess.Popen(
-        words,
-        cwd=ROOT,
-        env={**os.environ, "PATH": path, "P": PASSWORD},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    said = tmp_path / "state" / "said"
+    with (
+        said.open("wb") as errors,
+        subprocess.Popen(
+            words,
+            cwd=ROOT,
+            env={**os.environ, "PATH": path, "P": PASSWORD},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as process,
+    ):
         assert process.stdout is not None
-        assert process.stdout.readline() == b"there\n"
+        assert process.stdout.readline() == b"there\n", said.read_text()
         assert len(mac.state["search"]) == 2
         process.send_signal(stop)
         return process.wait(30)
