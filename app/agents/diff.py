@@ -13,8 +13,8 @@ MASK = "••••"
 _WORD = "key(?!b|map|word)|token|secret|password|passwd|credential|authorization|cookie"
 _QUOTED = r"""\"(?:[^"\\]|\\.)*\"|'[^']*'"""
 _BARE = r"""[^\s,\]}#"'{\[](?:[^,\]#\n]*[^\s,\]}#])?"""
-# What a name begins with is not looked at, and its end only so far: in a long word of many parts either takes a
-# time that grows with the square of its length.
+# What a name begins with is not looked at, and its end only so far: in a long word either takes a time that
+# grows with the square of its length.
 _NAMED = re.compile(
     rf"""(?P<name>(?:{_WORD})[\w.-]{{0,200}}["']?\s*[:=]\s*)(?P<value>{_QUOTED}|{_BARE})""", re.I
 )
