@@ -12,12 +12,12 @@ import pytest
 from app.settings import Settings
 from tests.agents.desk import Desk
 from tests.agents.gate import Gate
-from tests.app.conftest import KEY, bridge_js, bun, environment_of, node, node_modules, served
+from tests.app.conftest import KEY, bridge_js, bun, cursor, environment_of, node, node_modules, served
 from tests.app.test_serve import ready
 from tests.standins.cursor import CursorStandIn
 from tests.standins.cursor_scenarios import SeenRun
 
-__all__ = ["bridge_js", "bun", "node", "node_modules"]
+__all__ = ["bridge_js", "bun", "cursor", "node", "node_modules"]
 
 
 @dataclass
@@ -30,12 +30,6 @@ class Office:
     def working(self) -> list[SeenRun]:
         """The runs in which tools were offered; agents ask for titles and the like without."""
         return [run for run in self.cursor.runs if run.offered]
-
-
-@pytest.fixture
-def cursor() -> Iterator[CursorStandIn]:
-    with CursorStandIn() as stand_in:
-        yield stand_in
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -67,12 +68,25 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", key=KEY)
 
 
-@pytest.fixture
-def app(settings: Settings) -> Iterator[App]:
+@contextmanager
+def in_process(settings: Settings) -> Iterator[App]:
     bridge = ScriptedBridge(settings)
     address = Address("127.0.0.1", 8787)
     with TestClient(build(settings, address, bridge), base_url=address.url) as client:
         yield App(client, bridge)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[App]:
+    with in_process(settings) as made:
+        yield made
+
+
+@pytest.fixture
+def tools(settings: Settings) -> Iterator[App]:
+    """The app with tools let into Responses."""
+    with in_process(dataclasses.replace(settings, responses_tools=True)) as made:
+        yield made
 
 
 # --- the real thing -----------------------------------------------------------------------------------
@@ -182,6 +196,21 @@ def served(environ: Mapping[str, str], *arguments: str, module: str = "app") -> 
         if process.poll() is None:
             process.kill()
         process.wait()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def gone(process: int) -> bool:
+    """Whether a process has ended (a zombie has)."""
+    try:
+        return "State:\tZ" in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return True
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

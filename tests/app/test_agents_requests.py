@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
-from starlette.testclient import TestClient
 
 from app.cursor.client import ToolCalls
 from app.cursor.conversation import ToolCall, Turn
 from app.openai.errors import ApiError
 from app.openai.responses import parse
-from app.server.build import build
-from app.server.listening import Address
-from app.settings import Settings
-from tests.app.conftest import App, Done, ScriptedBridge
+from tests.app.conftest import App, Done
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 EXEC = {
@@ -65,13 +59,9 @@ CODEX: dict[str, Any] = {
 
 
 @pytest.fixture
-def app(settings: Settings) -> Iterator[App]:
-    """The app with tools let into Responses."""
-    settings = dataclasses.replace(settings, responses_tools=True)
-    bridge = ScriptedBridge(settings)
-    address = Address("127.0.0.1", 8787)
-    with TestClient(build(settings, address, bridge), base_url=address.url) as client:
-        yield App(client, bridge)
+def app(tools: App) -> App:
+    """The app as agents need it."""
+    return tools
 
 
 def events(app: App, body: dict[str, Any]) -> list[Any]:

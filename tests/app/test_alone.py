@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from app.cursor.alone import plan
 from app.errors import AppError
 from app.settings import Settings
 from tests.app.bridges import WEATHER, asking
-from tests.app.conftest import KEY, ROOT, environment_of
+from tests.app.conftest import KEY, ROOT, environment_of, wait_for
 from tests.standins.cursor import CursorStandIn
 
 pytestmark = pytest.mark.release
@@ -74,13 +73,6 @@ def alone(settings: Settings, folder: Path, **environ: str) -> Iterator[Alone]:
     finally:
         process.kill()
         process.wait(10)
-
-
-def wait_for(condition: Any, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_run(either: Settings, cursor: CursorStandIn, tmp_path: Path) -> None:

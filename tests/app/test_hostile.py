@@ -26,7 +26,17 @@ from app.server.listening import Address
 from app.server.protocol import MAX_HEAD
 from app.settings import Settings
 from release.bench.parties import memory
-from tests.app.conftest import KEY, ROOT, App, RunFailed, ScriptedBridge, Served, environment_of, served
+from tests.app.conftest import (
+    KEY,
+    ROOT,
+    App,
+    RunFailed,
+    ScriptedBridge,
+    Served,
+    environment_of,
+    served,
+    wait_for,
+)
 from tests.standins.cursor import CursorStandIn
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
@@ -104,13 +114,6 @@ def health(url: str) -> Any:
     with contextlib.closing(connection):
         connection.request("GET", "/health")
         return json.load(connection.getresponse())
-
-
-def wait_for(condition: Any, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def typed(status: int, body: bytes, private: tuple[str, ...] = ()) -> dict[str, Any]:

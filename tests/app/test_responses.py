@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,17 +9,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
-from starlette.testclient import TestClient
 
 from app.cursor.client import RunFailed, ToolCalls
 from app.cursor.conversation import ToolCall, Turn
 from app.openai.errors import INVALID, ApiError
 from app.openai.responses import parse
-from app.server.build import build
-from app.server.listening import Address
 from app.server.store import Kept, Responses
-from app.settings import Settings
-from tests.app.conftest import App, Done, ScriptedBridge, Text, Thinking
+from tests.app.conftest import App, Done, Text, Thinking
 from tests.app.test_dialect import JSON
 
 ASK = {"model": "composer-2.5", "input": "hi"}
@@ -39,16 +33,6 @@ def told(text: str) -> list[Any]:
         assert name == f"event: {value.get('type', 'error')}"
         found.append(value)
     return found
-
-
-@pytest.fixture
-def tools(settings: Settings) -> Iterator[App]:
-    """The app with tools let into Responses."""
-    settings = dataclasses.replace(settings, responses_tools=True)
-    bridge = ScriptedBridge(settings)
-    address = Address("127.0.0.1", 8787)
-    with TestClient(build(settings, address, bridge), base_url=address.url) as client:
-        yield App(client, bridge)
 
 
 def test_a_response(app: App) -> None:

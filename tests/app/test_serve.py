@@ -18,7 +18,7 @@ import openai
 import pytest
 
 from app.settings import Settings
-from tests.app.conftest import ROOT, Served, environment_of, served
+from tests.app.conftest import ROOT, Served, environment_of, gone, served, wait_for
 from tests.standins.cursor import CursorStandIn
 
 pytestmark = pytest.mark.release
@@ -47,14 +47,6 @@ def children(process: int) -> list[int]:
         with suppress(OSError):  # a thread that has just ended
             found += map(int, path.read_text().split())
     return found
-
-
-def gone(process: int) -> bool:
-    """Whether a process has ended (a zombie has)."""
-    try:
-        return "State:\tZ" in Path(f"/proc/{process}/status").read_text()
-    except FileNotFoundError:
-        return True
 
 
 def test_the_official_client(real: Settings, cursor: CursorStandIn) -> None:
@@ -113,13 +105,6 @@ def test_a_client_that_leaves_ends_its_run(
             assert not cursor.runs[0].client_left
         wait_for(lambda: cursor.runs[0].client_left, 1.5)
         assert server.stop() == 0
-
-
-def wait_for(condition: Any, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

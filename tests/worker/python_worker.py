@@ -98,10 +98,7 @@ def _ports(process: subprocess.Popen[bytes], log: Path) -> tuple[int, int]:
 
 
 def _line(tool: Wrangler, folder: Path, state: Path) -> list[str]:
-    checkout = folder / "checkout"
-    for name in ("worker", "app", "requirements"):
-        ignore = shutil.ignore_patterns("__pycache__", "node_modules", ".dev.vars", ".wrangler")
-        shutil.copytree(ROOT / name, checkout / name, ignore=ignore)
+    checkout = copied(folder / "checkout")
     built = site.build(checkout)
     site.migrate(checkout, Subprocess(), "local", state)
     config = folder / "wrangler.json"
@@ -122,6 +119,14 @@ def _line(tool: Wrangler, folder: Path, state: Path) -> list[str]:
         str(HERE / "host.mjs"),
         json.dumps({name: str(one) for name, one in options.items()}),
     ]
+
+
+def copied(folder: Path) -> Path:
+    """Copy what a deployment is put together from, so that nothing is written beside the source."""
+    for name in ("worker", "app", "requirements"):
+        ignore = shutil.ignore_patterns("__pycache__", "node_modules", ".dev.vars", ".wrangler")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    return folder
 
 
 def packages() -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from release import site
 from release.objects import IMAGE_TYPE, IMMUTABLE
 from release.wrangler import wrangler
 from tests.standins.wrangler import local_r2
-from tests.worker.python_worker import ROOT, PythonWorker
+from tests.worker.python_worker import ROOT, PythonWorker, copied
 from tests.worker.python_worker import python_worker as new_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("python-worker")]
@@ -58,10 +57,7 @@ def test_the_bridge_in_its_container_is_waited_for(python_worker: PythonWorker) 
 
 
 def test_migrations_of_a_database_with_people_in_it(tmp_path: Path) -> None:
-    for name in ("worker", "app", "requirements"):
-        ignore = shutil.ignore_patterns("__pycache__", "node_modules", ".dev.vars", ".wrangler")
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
-    migrations = tmp_path / "worker/migrations"
+    migrations = copied(tmp_path) / "worker/migrations"
     later = [path for path in sorted(migrations.glob("*.sql")) if not path.name.startswith("0001")]
     for path in later:
         path.rename(tmp_path / path.name)

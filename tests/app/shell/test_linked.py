@@ -23,7 +23,7 @@ from app.shell import link, machine, menu
 from app.shell.child import Child
 from app.shell.conductor import Conductor
 from app.shell.events import Chosen, Event, Launched, QuitAsked, State, Summoned, WindowClosed, Woken
-from tests.app.conftest import ROOT
+from tests.app.conftest import ROOT, gone
 
 PATIENCE = 30.0  # seconds; a loaded machine starts a server in three
 
@@ -143,13 +143,6 @@ def shell(folder: Path, *arguments: str) -> Iterator[Running]:
         child.kill()
         if child._process is not None:
             child._process.wait()
-
-
-def gone(process: int) -> bool:
-    try:
-        return "State:\tZ" in Path(f"/proc/{process}/status").read_text()
-    except FileNotFoundError:
-        return True
 
 
 def test_the_window_gets_a_page_that_lets_it_in(tmp_path: Path) -> None:
