@@ -11,6 +11,7 @@ from app.agents import cli as agents
 from app.cli import desktop, doctor, key, pages, status
 from app.errors import AppError
 from app.preferences import DEFAULT_PORT
+from app.reading import unsearched
 from app.settings import DEFAULT_HOST, from_environment
 from app.version import NAME, command, version
 
@@ -69,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from app.server.serve import run  # the server's imports, not needed for the other commands
+    with unsearched():
+        from app.server.serve import run  # the server's imports, not needed for the other commands
 
     run(from_environment(), host=arguments.host, port=arguments.port, linked=arguments.linked)
     return 0

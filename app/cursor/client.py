@@ -141,9 +141,8 @@ class Bridge:
         self._supervisor: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to start the bridge, unless that was done; returns at once. `state` tells how far it is."""
-        if self._supervisor is None:
-            self._supervisor = asyncio.create_task(self._supervise())
+        """Begin to start the bridge; returns at once. `state` tells how far it is."""
+        self._supervisor = asyncio.create_task(self._supervise())
 
     async def stop(self) -> None:
         """End the bridge and wait until it is gone."""
@@ -155,14 +154,14 @@ class Bridge:
         """End the bridge and start another one, which requests wait for."""
         self.state = "restarting"
         await self._end()
+        self._settled.clear()  # also after a bridge that was given up
         await self.start()
 
     async def _end(self) -> None:
-        supervisor, self._supervisor = self._supervisor, None
-        if supervisor is not None:
-            supervisor.cancel()
+        if self._supervisor is not None:
+            self._supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await supervisor
+                await self._supervisor
 
     async def run(self, prompt: Prompt) -> AsyncGenerator[Output, None]:
         """Run `prompt`: yields pieces of text and thinking, perhaps ToolCalls, lastly Done. Raises RunFailed.

@@ -40,7 +40,7 @@ def build(
     keys: Keys | None = None,
     file: File | None = None,
 ) -> Starlette:
-    """Make the application. Its lifespan starts the bridge, a real one unless given, and ends it.
+    """Make the application. Its lifespan starts the bridge (the real one unless given) and ends it.
 
     Unless `keys` are given the key is the one in the settings, and cannot be changed.
     """

@@ -1,7 +1,4 @@
-"""Listen, say where, and serve until told to stop.
-
-The bridge is started before the server's modules are read: both take half a second, on cores of their own.
-"""
+"""Listen, say where, and serve until told to stop."""
 
 from __future__ import annotations
 
@@ -10,13 +7,14 @@ import contextlib
 import gc
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib import import_module
-from socket import socket
+from contextlib import AbstractAsyncContextManager
 from types import FrameType
-from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.applications import Starlette
 
 from app import instance
 from app.account import open_keys
@@ -25,13 +23,16 @@ from app.errors import AppError
 from app.keys import Keys
 from app.preferences import FILE as PREFERENCES
 from app.preferences import File, Loaded
+from app.server.build import build
 from app.server.listening import Address, listen
 from app.server.logs import logging_to, warn_on_stderr
+from app.server.protocol import Patient
+from app.server.state import State
 from app.settings import Settings
 from app.version import NAME, version
 
-if TYPE_CHECKING:
-    from app.server.serving import Server
+GRACEFUL = 1.0  # seconds for answers under way when the server is told to stop; then their runs are ended
+LAST_RESORT = 5  # seconds until even connections that do not end are dropped
 
 log = logging.getLogger("app.server")
 
@@ -53,53 +54,24 @@ def run(settings: Settings, *, host: str, port: int | None, linked: bool = False
         listener = stack.enter_context(contextlib.closing(listen(host, wanted)))
         address = Address(host, listener.getsockname()[1])
         stack.enter_context(_logging(settings, keys, loaded))
-        stop = stack.enter_context(_stopping())
+        application = build(settings, address, bridge, keys=keys, file=file)
+        state: State = application.state.server
+        state.problems = loaded.problems
+        server = Server(_config(application), bridge, state.activity.leave)
+        if linked:
+            from app.server.shelled import attach
+
+            server.around = attach(state)
+        stack.enter_context(_stopping(server))
+        with _at_any_rate():
+            place.publish(address.url, state.token)
         if wanted not in (0, address.port):
             _say(f"Port {wanted} is busy; using {address.port} instead.")
-
-        def make() -> Server:
-            from app.server import serving
-
-            server, state = serving.make(settings, address, bridge, keys, file, linked=linked)
-            state.problems = loaded.problems
-            with _at_any_rate():
-                place.publish(address.url, state.token)
-            _say(f"{NAME} {version()} on {address.url}/v1")
-            return server
-
-        runner = stack.enter_context(asyncio.Runner(loop_factory=_loop))
-        started = runner.run(_serve(bridge, make, listener, stop))
-    if not started:
+        _say(f"{NAME} {version()} on {address.url}/v1")
+        gc.freeze()  # no later search for garbage goes through what has been read and made
+        server.run(sockets=[listener])
+    if not server.started:
         raise AppError("the server did not start")
-
-
-async def _serve(bridge: Bridge, make: Callable[[], Server], listener: socket, stop: Stop) -> bool:
-    """Serve until told to stop; gives whether it came to that."""
-    await bridge.start()
-    try:
-        await asyncio.to_thread(_read_modules)
-        server = stop.ends(make())
-        await server.serve(sockets=[listener])
-        return server.started
-    finally:
-        await bridge.stop()
-
-
-def _read_modules() -> None:
-    """Read what the server is made of; as in app/__main__.py, nothing of it is garbage, now or later."""
-    gc.disable()
-    import_module("app.server.serving")
-    gc.freeze()
-    gc.enable()
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    """Make uvloop's event loop, where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 @contextlib.contextmanager
@@ -121,36 +93,63 @@ def _logging(settings: Settings, keys: Keys, loaded: Loaded) -> Iterator[None]:
         yield
 
 
-@dataclass(slots=True)
-class Stop:
-    """Whether a signal has said to stop, also before there is a server to be told."""
+class Server(uvicorn.Server):
+    """Ends the runs of answers under way before their connections: clients are told, and nothing hangs."""
 
-    asked: bool = False
-    server: Server | None = None
+    def __init__(self, config: uvicorn.Config, bridge: Bridge, leave: Callable[[], None]) -> None:
+        """Serve; `leave` lets those go who only watch."""
+        super().__init__(config)
+        self.bridge = bridge
+        self.around: AbstractAsyncContextManager[None] = contextlib.nullcontext()
+        self.leave = leave
 
-    def ends(self, server: Server) -> Server:
-        """Let it end this server."""
-        self.server = server
-        server.should_exit = self.asked
-        return server
+    async def main_loop(self) -> None:
+        """Serve until told to stop, inside `around`."""
+        async with self.around:
+            await super().main_loop()
 
-    def ask(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal."""
-        self.asked = True
-        if self.server is not None:
-            self.server.should_exit = True
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop serving."""
+        self.leave()
+        hanging_up = asyncio.create_task(self._hang_up())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            hanging_up.cancel()
+
+    async def _hang_up(self) -> None:
+        await asyncio.sleep(GRACEFUL)
+        await self.bridge.stop()
+
+
+def _config(application: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        http=Patient,
+        ws="none",
+        proxy_headers=False,  # nobody stands between a client and this server
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=LAST_RESORT,
+        timeout_keep_alive=75,
+    )
 
 
 @contextlib.contextmanager
-def _stopping() -> Iterator[Stop]:
-    """Stop for a signal that comes before uvicorn listens to them, and for nothing after its end.
+def _stopping(server: Server) -> Iterator[None]:
+    """Stop `server` for a signal that comes before uvicorn listens to them, and for nothing after its end.
 
     uvicorn raises again what it got, once it has stopped cleanly: that stop was the answer.
     """
-    stop = Stop()
-    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

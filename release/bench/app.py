@@ -37,7 +37,7 @@ from release.bench.upstream import TEXT
 
 STREAMS, DELTAS, DELAY = 64, 200, 0.05
 RUNS = 60
-STARTS = 7
+STARTS = 15
 PACED = f"[[scenario:slow count={DELTAS} delay={DELAY}]]"
 SHORT = "Hello from the stand-in"
 

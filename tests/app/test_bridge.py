@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import os
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -153,6 +154,20 @@ def alive(process: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def test_a_bridge_that_was_missing_is_waited_for_once_it_is_there(
+    real: Settings, tmp_path: Path
+) -> None:
+    late = tmp_path / "bridge.js"
+    async with running(dataclasses.replace(real, bridge_js=late)) as bridge:
+        with pytest.raises(RunFailed, match="does not exist"):
+            await collect(bridge, "hi")
+        assert bridge.state == "missing"
+        assert real.bridge_js is not None
+        shutil.copyfile(real.bridge_js, late)
+        await bridge.restart()
+        assert (await collect(bridge, "hi"))[0] == "Hello from the stand-in"
 
 
 async def test_a_bridge_that_cannot_start_says_why(real: Settings, tmp_path: Path) -> None:

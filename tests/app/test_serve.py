@@ -120,8 +120,8 @@ def test_a_clean_stop(real: Settings, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_before_there_is_a_server(real: Settings, number: int) -> None:
-    """The bridge is on its way already, the server's modules are still being read."""
+def test_a_stop_before_there_is_a_bridge(real: Settings, number: int) -> None:
+    """The bridge is on its way."""
     argv = [sys.executable, "-m", "app", "serve", "--port", "0"]
     environment = {"PATH": os.environ["PATH"], **environment_of(real)}
     process = subprocess.Popen(argv, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)

@@ -243,26 +243,16 @@ def test_a_port_that_only_the_system_may_have(monkeypatch: pytest.MonkeyPatch) -
         listen("127.0.0.1", 80)
 
 
-def loaded_by(*modules: str) -> set[str]:
-    script = f"import sys, {', '.join(modules)}; print('\\n'.join(sys.modules))"
+def test_the_start_loads_nothing_that_only_requests_need() -> None:
+    script = "import sys, app.cli.main, app.server.serve; print('\\n'.join(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    return set(done.stdout.splitlines())
-
-
-def test_the_start_loads_nothing_that_only_requests_need() -> None:
+    loaded = set(done.stdout.splitlines())
     later = {
         "app.server.chat", "app.server.responses", "app.server.fetch", "app.openai.chat", "app.web.site",
         "app.agents.service", "app.doctor", "app.updates", "app.cli.desktop.run", "keyring", "secretstorage",
         "jinja2", "tomlkit", "ruamel.yaml", "certifi", "lxml", "cryptography", "objc",
     }  # fmt: skip
-    loaded = loaded_by("app.cli.main", "app.server.serving")
     assert "app.server.build" in loaded
     assert loaded & later == set()
-
-
-def test_the_bridge_is_started_before_the_server_is_loaded() -> None:
-    loaded = loaded_by("app.cli.main", "app.server.serve")
-    assert "app.cursor.process" in loaded
-    assert loaded & {"uvicorn", "starlette", "app.server.serving"} == set()

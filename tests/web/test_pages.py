@@ -268,7 +268,7 @@ def test_templates_have_no_script_and_no_style_of_their_own() -> None:
 def test_the_server_starts_without_the_pages() -> None:
     program = """
 import json, sys
-import app.server.serving
+import app.server.serve
 print(json.dumps([name for name in sys.modules if name.split(".")[0] in ("jinja2", "tomlkit", "ruamel")
     or name.startswith(("app.web.", "app.agents"))]))
 """
