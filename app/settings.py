@@ -21,6 +21,7 @@ from app.version import NAME, resources
 DEFAULT_HOST = "127.0.0.1"
 RUN_TIMEOUT_MS = 180_000
 PARK_MS = 600_000
+LONGEST_NUMBER = 15  # digits
 
 SandboxMode = Literal["auto", "on", "off"]
 
@@ -165,7 +166,13 @@ def _number(environ: Mapping[str, str], name: str, default: int, *, most: int | 
     value = environ.get(name)
     if not value:
         return default
-    if not value.isdecimal() or int(value) < 1 or (most is not None and int(value) > most):
+    number = whole(value)
+    if not number or (most is not None and number > most):
         wanted = "a positive whole number" if most is None else f"a whole number from 1 to {most}"
         raise AppError(f"{name} is {value!r}", cure=f"give {wanted}")
-    return int(value)
+    return number
+
+
+def whole(text: str) -> int | None:
+    """Read a whole number of a sensible length; None if it is none. Python reads no more than 4300 digits."""
+    return int(text) if text.isdecimal() and len(text) <= LONGEST_NUMBER else None

@@ -17,7 +17,7 @@ from app.cursor import process, sandbox
 from app.cursor.runtime import Missing, find
 from app.errors import AppError
 from app.files import write_private
-from app.settings import Settings, from_environment
+from app.settings import Settings, from_environment, whole
 
 HOST = "127.0.0.1"
 PORT = 8792
@@ -72,9 +72,10 @@ def run() -> NoReturn:
 def _port(text: str | None) -> int:
     if not text:
         return PORT
-    if not text.isdecimal() or int(text) > 65_535:
+    number = whole(text)
+    if number is None or number > 65_535:
         raise AppError(f"CURSOR_SDK_BRIDGE_PORT is {text!r}", cure="give a number from 0 to 65535")
-    return int(text)
+    return number
 
 
 def _token(environ: Mapping[str, str], path: Path, host: str) -> str:

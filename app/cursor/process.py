@@ -16,6 +16,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from app.cursor import frames
 from app.cursor.runtime import Runtime
@@ -68,10 +71,19 @@ class _Tail:
 
     def _take(self, line: str) -> None:
         """Log the bridge's own records; keep the rest, which is for telling why a start failed."""
-        if line.startswith(RECORD):
-            log.info("bridge: %s", line)
+        if (record := _record(line)) is not None:
+            log.info("bridge: %s", record.pop("log"), extra={"fields": record})
         elif 0 < len(line) < LONGEST_LINE:
             self.lines.append(line)
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    if not line.startswith(RECORD):
+        return None
+    try:
+        return msgspec.json.decode(line, type=dict[str, Any])
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
 
 
 async def launch(runtime: Runtime, settings: Settings, sandbox: Sandbox | None = None) -> Link:

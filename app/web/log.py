@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,6 @@ from app.web.overview import Tone
 TAIL = 40  # lines
 TAIL_BYTES = 64_000
 TONES: dict[str, Tone] = {"warning": "warn", "error": "bad", "critical": "bad"}
-# The bridge's own records come as the message of a line of ours (app/cursor/process.py).
-_BRIDGE = re.compile(r"bridge: (\{\"log\":.*\})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +58,6 @@ def _entry(line: str) -> Entry:
     except (KeyError, TypeError, ValueError):
         return Entry(line)
     known.pop("logger", None)
-    found = _BRIDGE.fullmatch(text)
-    if found is not None and (inner := _object(found[1])):
-        text, known = f"bridge: {inner.pop('log')}", known | inner
     return Entry(text, time, level, tuple((name, _shown(value)) for name, value in known.items()))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+import logging
 import os
 import re
 import shutil
@@ -138,6 +139,16 @@ async def test_a_bridge_that_dies_fails_its_runs_and_comes_back(either: Settings
         assert (caught.value.kind, caught.value.retryable) == ("bridge", True)
         assert (await collect(bridge, "hi"))[0] == "Hello from the stand-in"
         assert pid(bridge) != first
+
+
+async def test_what_the_bridge_records_is_logged(real: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "app.bridge"):
+        async with running(real) as bridge:
+            await collect(bridge, "hi")
+            await until(lambda: any(one.getMessage() == "bridge: run" for one in caplog.records))
+    (record,) = (one for one in caplog.records if one.getMessage() == "bridge: run")
+    fields = vars(record)["fields"]
+    assert fields["end"] == "done" and fields["turns"] == 1 and "log" not in fields
 
 
 async def test_stopping_ends_the_process(either: Settings) -> None:

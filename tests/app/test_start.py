@@ -221,6 +221,8 @@ def test_help() -> None:
         (("serve", "--host", "0.0.0.0"), {}, "not a loopback address"),
         (("serve", "--port", "99999"), {}, "is not a port"),
         (("serve",), {"API_FOR_CURSOR_DATA_DIR": "x"}, "give an absolute path"),
+        (("serve",), {"CURSOR_SDK_BRIDGE_RUN_TIMEOUT_MS": "9" * 5000}, "give a positive whole number"),
+        (("bridge",), {"CURSOR_SDK_BRIDGE_PORT": "9" * 5000}, "give a number from 0 to 65535"),
         ((), {}, "COMMAND"),
     ],
 )

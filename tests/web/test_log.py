@@ -20,7 +20,7 @@ def written(tmp_path: Path) -> Path:
     log = logging.getLogger("app.server")
     with logging_to(tmp_path) as path:
         assert path is not None
-        log.info("bridge: %s", '{"log":"run","end":"done","ms":2315}')
+        log.info("bridge: %s", "run", extra={"fields": {"end": "done", "ms": 2315}})
         log_request({"path": "/v1/models", "status": 200, "ms": 1.5, "stream": False, "error": None})
         log.warning("the bridge hung up (%s)", "EOFError")
         try:
