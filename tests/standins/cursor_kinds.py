@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from tests.standins.cursor_wire import block, double, integer
@@ -66,6 +66,7 @@ class Descriptors:
         return tuple(Kind(field.number, field.name, self.tree(field.type)) for field in self.exec_fields)
 
 
+@cache
 def read(node_modules: Path) -> tuple[Kind, ...]:
     """Every kind of request that the SDK in `node_modules` knows."""
     return Descriptors(node_modules).kinds()
