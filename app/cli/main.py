@@ -12,7 +12,7 @@ from app.cli import desktop, doctor, key, pages, status
 from app.errors import AppError
 from app.preferences import DEFAULT_PORT
 from app.reading import unsearched
-from app.settings import DEFAULT_HOST, from_environment
+from app.settings import DEFAULT_HOST, from_environment, whole
 from app.version import NAME, command, version
 
 EPILOG = """environment, which goes before the settings:
@@ -89,6 +89,7 @@ def _version(arguments: argparse.Namespace) -> int:
 
 
 def _port(text: str) -> int:
-    if text.isdecimal() and int(text) <= 65_535:
-        return int(text)
+    number = whole(text)
+    if number is not None and number <= 65_535:
+        return number
     raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")

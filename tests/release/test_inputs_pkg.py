@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
-import shutil
 import struct
 import subprocess
 import zlib
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 from errors import Exit, Fault
 from release.inputs.payload import chunks
 from release.inputs.pkg import is_package, unpack_package
+from tests.release.image.trees import seven_zip
 
 Entries = list[tuple[str, int, bytes]]
 FILES: Entries = [
@@ -126,9 +126,8 @@ def test_others_read_what_was_made(package: Path) -> None:
             "Python_Framework.pkg/PackageInfo",
             "Python_Framework.pkg/Payload",
         }
-    if seven := shutil.which("7z"):
-        listed = subprocess.run([seven, "t", package], capture_output=True, text=True, check=False)
-        assert "Everything is Ok" in listed.stdout, listed.stdout
+    listed = subprocess.run([seven_zip(), "t", package], capture_output=True, text=True, check=False)
+    assert "Everything is Ok" in listed.stdout, listed.stdout
 
 
 def test_a_package_that_others_made(tmp_path: Path) -> None:
